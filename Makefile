@@ -1,0 +1,161 @@
+# Registrail: one command per verb, the same on a desk and in CI. On a machine that has git, Python 3.11–3.13 and make
+# (GNU make 3.81 will do), each verb installs what it needs, once: a stamp notes it, and newer inputs undo the stamp.
+
+PORT  ?= 7071
+STORE ?= sqlite
+
+# The interpreters to try, in this order.
+PYTHONS        = $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+PYTHONS_NEWEST = $(or $(PYTHON_NEWEST),python3.13 python3 $$HOME/.pyenv/versions/3.13*/bin/python3.13)
+
+# What `make test` holds to 95 % branch coverage.
+CORE := registrail/events.py,registrail/instants.py,registrail/senders/*,registrail/activity.py
+CORE := $(CORE),registrail/storage/keys.py,registrail/storage/entities.py
+
+SHELL := /bin/sh
+comma := ,
+
+# The stamps. `make run` waits for LOCAL only.
+VENV    := .venv/.stamps/venv
+LOCAL   := .venv/.stamps/local
+NPM     := .venv/.stamps/npm
+UV      := .venv/.stamps/uv
+DEV     := .venv/.stamps/dev
+AZURITE := tools/azurite/node_modules/.installed
+RUNTIME := .venv-runtime/.stamps/requirements
+NEWEST  := .venv-3.13/.stamps/platform
+
+# $(call moved,FOLDER): FORCE when the virtual environment was moved or its Python has gone.
+moved = $(shell [ "$$(cat $(1)/.stamps/venv 2>/dev/null)" = "$$(pwd -P)" ] && [ -x $(1)/bin/python ] || echo FORCE)
+
+# $(call venv,FOLDER,INTERPRETERS,OLDEST,VERSIONS IN WORDS): a new virtual environment of the first interpreter that will
+# do. Each is run to find out: a version manager puts names on the path that then refuse to start.
+define venv
+@for python in $(2); do \
+  "$$python" -c 'import sys; v = sys.version_info; sys.exit(not $(3) <= 100 * v[0] + v[1] <= 313)' 2>/dev/null || continue; \
+  found=$$python; \
+  "$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+  rm -rf $(1) && "$$python" -m venv $(1) && mkdir $(1)/.stamps && pwd -P >$(1)/.stamps/venv && exit 0; \
+done; \
+if [ -n "$$found" ]; then \
+  echo "Registrail: $$found has no venv module; install it (Debian: apt-get install python3-venv)." >&2; \
+else \
+  echo "Registrail needs Python $(4); install it, or name one that you have: make PYTHON=/path/to/python3 …" >&2; \
+fi; \
+exit 1
+endef
+
+# $(call install,FOLDER,REQUIREMENTS): at the pinned versions.
+define install
+@echo "Installing $(2) into $(1) …"
+@$(1)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt $(2) || { \
+  echo "Registrail: pip could not install $(2); is there a network?" >&2; exit 1; }
+endef
+
+# The two lock files as pyproject.toml wants them, in .venv/lock: starts from today's pins, so that newer releases change
+# nothing by themselves.
+define compile_lock
+@mkdir -p .venv/lock && cp constraints.txt requirements.txt .venv/lock
+@cd .venv/lock && compile() { \
+  ../bin/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate "$$@" ../../pyproject.toml; } && \
+  compile --all-extras $(if $(UPGRADE),--upgrade) -o constraints.txt && \
+  compile -c constraints.txt -o requirements.txt && \
+  for file in constraints.txt requirements.txt; do \
+    { echo '# Generated from pyproject.toml by `make lock`; not edited by hand.'; cat $$file; } >$$file.new && \
+    mv $$file.new $$file; done
+endef
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: FORCE help run demo azurite test test-registry test-runtime test-newest test-platform lint types lock lock-check clean
+
+help: ## Lists the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+run: $(LOCAL) $(if $(filter azurite,$(STORE)),$(AZURITE)) ## Serves http://localhost:7071; PORT=7071 STORE=sqlite|azurite
+	@exec .venv/bin/python -m registrail.local serve --port $(PORT) --store $(STORE)
+
+demo: $(LOCAL) ## A real registry pushes and deletes against Registrail; needs docker-registry and skopeo
+	@exec .venv/bin/python -m registrail.local demo
+
+azurite: $(AZURITE) ## Installs the storage emulator, with a Node of its own
+
+test: $(DEV) $(AZURITE) ## Every test that needs nothing but Python: units, both stores, the local host
+	@rm -f .coverage .coverage.*
+	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup -m 'not registry and not platform' --cov --cov-report=
+	@.venv/bin/coverage report --include='$(CORE)' --fail-under=95
+
+test-registry: $(DEV) ## Images through a real registry; needs docker-registry and skopeo
+	@for tool in docker-registry skopeo; do command -v $$tool >/dev/null || { \
+	  echo "Registrail: $$tool is missing (Debian: apt-get install docker-registry skopeo)." >&2; exit 1; }; done
+	.venv/bin/pytest -m registry
+
+test-runtime: $(RUNTIME) ## The app imports with nothing but requirements.txt, without a warning
+	@.venv-runtime/bin/python -m pip check
+	REGISTRAIL_STORAGE=sqlite:///:memory: SUMMARIZE_SCHEDULE='0 * * * * *' .venv-runtime/bin/python -W error -c \
+	  'import function_app; print(*sorted(f.get_function_name() for f in function_app.app.get_functions()))'
+
+test-newest: $(NEWEST) ## The units on Python 3.13
+	.venv-3.13/bin/pytest -n auto --maxprocesses 4 -m 'not azurite and not registry and not platform'
+
+test-platform: $(NEWEST) ## The app in Microsoft's own worker library, on Python 3.13
+	.venv-3.13/bin/pytest -m platform tests/platform
+
+lint: $(DEV) lock-check ## ruff, the layers, the lock files
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports
+
+types: $(DEV) ## mypy
+	.venv/bin/mypy
+
+lock: $(UV) ## Brings constraints.txt and requirements.txt up to pyproject.toml; UPGRADE=1 takes newer releases
+	$(compile_lock)
+	@for file in constraints.txt requirements.txt; do cmp -s .venv/lock/$$file $$file || cp .venv/lock/$$file $$file; done
+
+lock-check: $(UV) ## Fails when `make lock` would change something
+	$(compile_lock)
+	@for file in constraints.txt requirements.txt; do diff -u $$file .venv/lock/$$file || { \
+	  echo "Registrail: $$file is not what pyproject.toml asks for; run make lock." >&2; exit 1; }; done
+
+clean: ## Removes what these verbs installed and cached; keeps recorded data
+	rm -rf .venv .venv-runtime .venv-3.13 tools/azurite/node_modules .coverage .coverage.* dist \
+	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find registrail tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV): $(call moved,.venv)
+	$(call venv,.venv,$(PYTHONS),311,3.11–3.13)
+
+$(LOCAL): $(VENV) pyproject.toml constraints.txt
+	$(call install,.venv,-e '.[local]')
+	@touch $@
+
+$(NPM): $(VENV) pyproject.toml constraints.txt
+	$(call install,.venv,-e '.[azurite]')
+	@touch $@
+
+$(UV): $(VENV)
+	$(call install,.venv,uv)
+	@touch $@
+
+$(DEV): $(VENV) pyproject.toml constraints.txt
+	$(call install,.venv,-e '.[local$(comma)azurite$(comma)dev]')
+	@touch $(LOCAL) $(NPM) $(UV) $@
+
+$(AZURITE): tools/azurite/package.json tools/azurite/package-lock.json tools/azurite/.npmrc | $(NPM)
+	@echo "Installing Azurite into $(@D) …"
+	@PATH="$$(pwd)/.venv/bin:$$PATH" && cd tools/azurite && \
+	  npm ci --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error --no-progress >/dev/null || { \
+	  echo "Registrail: npm could not install Azurite; is there a network?" >&2; exit 1; }
+	@touch $@
+
+$(RUNTIME): requirements.txt $(call moved,.venv-runtime)
+	$(call venv,.venv-runtime,$(PYTHONS),311,3.11–3.13)
+	$(call install,.venv-runtime,-r requirements.txt)
+	@touch $@
+
+$(NEWEST): pyproject.toml constraints.txt $(call moved,.venv-3.13)
+	$(call venv,.venv-3.13,$(PYTHONS_NEWEST),313,3.13)
+	$(call install,.venv-3.13,-e '.[local$(comma)dev$(comma)platform]')
+	@touch $@

@@ -1,0 +1,36 @@
+"""The composition root: reads the environment and hands the use cases to Azure Functions. Importing it does no I/O."""
+
+import os
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from registrail.compose import use_cases
+from registrail.functions import grid, hooks, timers, web
+from registrail.settings import Settings
+from registrail.storage import open_store
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_settings = Settings.from_env(os.environ)
+_store = open_store(_settings)
+_use_cases = use_cases(_store, _settings)
+
+
+def _web_app() -> "FastAPI":
+    from registrail.web.app import web_app  # noqa: PLC0415 - a webhook's cold start need not wait for FastAPI
+
+    return web_app(_use_cases.query, _settings)
+
+
+async def close() -> None:
+    """Let go of the store; for hosts that end in an orderly way."""
+    await _store.close()
+
+
+app = func.FunctionApp()
+app.register_functions(hooks.blueprint(_use_cases.ingest))
+app.register_functions(grid.blueprint(_use_cases.ingest))
+app.register_functions(timers.blueprint(_use_cases.summarize))
+app.register_functions(web.blueprint(_web_app))

@@ -1,0 +1,1 @@
+"""Registrail, the flight recorder for container registries."""

@@ -1,0 +1,198 @@
+"""Receiving: what a sender sends becomes rows, and only then an answer.
+
+The order matters: events, then marks, then the delivery log, then the answer. A crash between any two leaves at worst
+an event that nobody was told is stored, and a mark or a delivery that says so once more when the sender tries again.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from registrail.errors import MalformedError, StorageError, TooLargeError, UnknownSenderError
+from registrail.events import Arrival, RegistryEvent
+from registrail.instants import Instant
+from registrail.ports import Clock, Delivery, DeliveryLog, Journal, Marks, Outcome
+from registrail.senders.sender import Batch, Handshake, Request, Sender
+
+EARLIEST: Final = Instant.parse("2013-01-01T00:00:00Z")
+"""Before this there were no container registries."""
+
+AHEAD: Final = timedelta(days=1)
+"""How far in the future a registry's clock may be."""
+
+RETRY_AFTER_SECONDS: Final = 10
+
+_CREDENTIALS: Final = ("auth", "cookie", "key", "password", "principal", "secret", "sig", "token")
+_REDACTED: Final = "(redacted)"
+
+_log = logging.getLogger("registrail.ingest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What to answer.
+
+    Attributes:
+        answer: a JSON object; None for an empty body.
+        problem: whether `answer` is a problem description (RFC 9457).
+    """
+
+    status: int
+    answer: Mapping[str, str | int] | None
+    headers: Mapping[str, str]
+    problem: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    outcome: Outcome
+    status: int
+    batch: Batch = field(default_factory=Batch)
+    error: MalformedError | TooLargeError | StorageError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """The use case.
+
+    Attributes:
+        new_id: makes an id for a delivery that was received at an instant by a sender of that name.
+    """
+
+    senders: Mapping[str, Sender]
+    journal: Journal
+    marks: Marks
+    deliveries: DeliveryLog
+    clock: Clock
+    new_id: Callable[[str, Instant], str]
+    max_body_bytes: int
+
+    async def receive(self, name: str, request: Request, *, path: str) -> Receipt:
+        """Take one request of the sender `name`.
+
+        Raises:
+            UnknownSenderError: there is no such sender; nothing is kept.
+        """
+        sender = self.senders.get(name)
+        if sender is None:
+            raise UnknownSenderError(name, sorted(self.senders))
+        received_at = self.clock()
+        delivery_id = self.new_id(name, received_at)
+        result = await self._handle(
+            sender, request, Arrival(sender=name, delivery=delivery_id, received_at=received_at)
+        )
+        if isinstance(result, Handshake):
+            _log.info("handshake answered", extra={"sender": name})
+            return Receipt(status=result.status, answer=result.answer, headers=result.headers)
+        elapsed = self.clock().ticks - received_at.ticks
+        delivery = Delivery(
+            id=delivery_id,
+            sender=name,
+            received_at=received_at,
+            method=request.method,
+            path=path,
+            headers=redacted(request.headers),
+            query=redacted(request.query),
+            body=request.body[: self.max_body_bytes],
+            outcome=result.outcome,
+            status=result.status,
+            reason=result.error.reason if result.error else None,
+            problem=str(result.error) if result.error else "; ".join(result.batch.problems) or None,
+            accepted=len(result.batch.events),
+            ignored=result.batch.ignored,
+            rejected=len(result.batch.problems),
+            duration_ms=max(elapsed, 0) / 10_000,
+        )
+        return _receipt(await self._logged(delivery))
+
+    async def _handle(self, sender: Sender, request: Request, arrival: Arrival) -> _Result | Handshake:
+        try:
+            if len(request.body) > self.max_body_bytes:
+                raise TooLargeError(self.max_body_bytes)
+            said = sender.translate(request)
+        except (MalformedError, TooLargeError) as error:
+            refusal = 413 if isinstance(error, TooLargeError) else 400
+            status = refusal if sender.takes_no_for_an_answer else 200
+            return _Result(outcome="rejected", status=status, error=error)
+        if isinstance(said, Handshake):
+            return said
+        events = [with_plausible_time(event, arrival.received_at) for event in said.events]
+        try:
+            await self._store(events, arrival)
+        except StorageError as error:
+            return _Result(outcome="failed", status=503, batch=Batch(ignored=said.ignored), error=error)
+        return _Result(outcome="accepted" if events else "ignored", status=200, batch=said)
+
+    async def _store(self, events: Sequence[RegistryEvent], arrival: Arrival) -> None:
+        if not events:
+            return
+        await self.journal.append(events, arrival)
+        slots: dict[str, list[str]] = defaultdict(list)
+        for event in events:
+            if event.occurred_at is not None:
+                slots[event.registry].append(event.occurred_at.minute)
+        for registry, of_registry in slots.items():
+            await self.marks.touch(registry, of_registry)
+
+    async def _logged(self, delivery: Delivery) -> Delivery:
+        """Record a delivery. If that fails, stored events stay accepted, but what is kept nowhere else is refused."""
+        fields = {
+            "delivery": delivery.id,
+            "sender": delivery.sender,
+            "status": delivery.status,
+            "reason": delivery.reason,
+            "accepted": delivery.accepted,
+            "ignored": delivery.ignored,
+            "rejected": delivery.rejected,
+            "duration_ms": delivery.duration_ms,
+        }
+        try:
+            await self.deliveries.record(delivery)
+        except StorageError as error:
+            _log.warning("delivery log failed", extra={**fields, "problem": str(error)})
+            if delivery.outcome == "rejected" or delivery.rejected:
+                return replace(delivery, outcome="failed", status=503, reason=error.reason, problem=str(error))
+        level = logging.ERROR if delivery.outcome == "failed" else logging.INFO
+        _log.log(level, f"delivery {delivery.outcome}", extra=fields)
+        return delivery
+
+
+def with_plausible_time(event: RegistryEvent, now: Instant) -> RegistryEvent:
+    """Forget a time that cannot be: long before registries existed, or beyond tomorrow."""
+    if event.occurred_at is None or EARLIEST <= event.occurred_at <= now.plus(AHEAD):
+        return event
+    return replace(event, occurred_at=None)
+
+
+def redacted(pairs: Mapping[str, str]) -> dict[str, str]:
+    """Hide the values of headers or parameters that carry credentials."""
+    return {
+        name: _REDACTED if name == "code" or any(word in name.lower() for word in _CREDENTIALS) else value
+        for name, value in pairs.items()
+    }
+
+
+def _receipt(delivery: Delivery) -> Receipt:
+    counts: dict[str, str | int] = {
+        "delivery": delivery.id,
+        "accepted": delivery.accepted,
+        "ignored": delivery.ignored,
+    }
+    if delivery.rejected or delivery.outcome == "rejected":
+        counts["rejected"] = max(delivery.rejected, 1)
+    if delivery.status == 200:  # noqa: PLR2004 - OK
+        return Receipt(status=200, answer=counts, headers={})
+    titles = {400: "The body cannot be read", 413: "The body is too large", 503: "Storage is not available"}
+    answer: dict[str, str | int] = {
+        "type": "about:blank",
+        "title": titles[delivery.status],
+        "status": delivery.status,
+        "detail": delivery.problem or "",
+        "reason": delivery.reason or "",
+        "delivery": delivery.id,
+    }
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if delivery.status == 503 else {}  # noqa: PLR2004
+    return Receipt(status=delivery.status, answer=answer, headers=headers, problem=True)

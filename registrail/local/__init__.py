@@ -1,0 +1,1 @@
+"""The local host, which serves the app as the Azure Functions host would, and the `registrail` command."""

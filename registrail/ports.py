@@ -1,0 +1,187 @@
+"""What the use cases need from the outside, in their own words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from registrail.activity import Breakdown, Counts, Grain
+from registrail.events import Arrival, RecordedEvent, RegistryEvent
+from registrail.instants import Instant
+
+Clock = Callable[[], Instant]
+
+Outcome = Literal["accepted", "ignored", "rejected", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, newest first; `after` is the id of the last one if there are more, else None."""
+
+    events: Sequence[RecordedEvent]
+    after: str | None
+
+
+class Journal(Protocol):
+    """Every event, one row each: the only truth."""
+
+    async def append(self, events: Sequence[RegistryEvent], arrival: Arrival) -> None:
+        """Store events; safe to repeat. What is stored already learns of another arrival. Durable on return."""
+        ...
+
+    async def registries(self) -> Sequence[str]:
+        """Every registry that ever sent an event, by name."""
+        ...
+
+    async def days(self, registry: str, since: Instant | None, until: Instant | None) -> Sequence[str]:
+        """The days with events between two times, newest first; last `undated` if no time is given."""
+        ...
+
+    async def read(  # noqa: PLR0913 - a range in a day has that many ends
+        self,
+        registry: str,
+        day: str,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> EventPage:
+        """Events of one day, newest first, `since` <= time < `until`, older than the one with the id `after`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A slot whose events were not counted since somebody added to them; `version` changes with every addition."""
+
+    slot: str
+    version: str
+    claimed_until: Instant | None = None
+
+
+class Marks(Protocol):
+    """Slots that await a fold."""
+
+    async def touch(self, registry: str, slots: Sequence[str]) -> None:
+        """Mark slots, and take them away from whoever folds them just now."""
+        ...
+
+    async def pending(self, registry: str) -> Sequence[Mark]:
+        """All marks, oldest slot first."""
+        ...
+
+    async def claim(self, registry: str, marks: Sequence[Mark], until: Instant) -> Sequence[Mark]:
+        """Take marks for oneself, those that nobody changed meanwhile; they come back with new versions."""
+        ...
+
+    async def release(self, registry: str, marks: Sequence[Mark]) -> None:
+        """Give claimed marks back, to be folded by somebody else."""
+        ...
+
+    async def clear(self, registry: str, marks: Sequence[Mark]) -> None:
+        """Remove marks, except those that somebody touched meanwhile."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What `activity` holds around one hour.
+
+    Attributes:
+        hour: `YYYY-MM-DDTHH`.
+        slots: counts of each slot of this hour.
+        hours: counts of each hour of its day, this one included.
+        day: counts of its day.
+        versions: of the rows by row key, for the checks when it is written back.
+    """
+
+    hour: str
+    slots: Mapping[str, Breakdown]
+    hours: Mapping[str, Breakdown]
+    day: Breakdown
+    versions: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Counts of one period: of one repository, or of all (None) with their breakdown if it was asked for."""
+
+    registry: str
+    grain: Grain
+    period: str
+    repository: str | None
+    counts: Counts
+    breakdown: Breakdown | None = None
+
+
+class Activity(Protocol):
+    """Counts per slot, hour and day."""
+
+    async def open_account(self, registry: str, hour: str) -> Account:
+        """Read what a fold of this hour builds on."""
+        ...
+
+    async def write_account(self, registry: str, opened: Account, slots: Mapping[str, Breakdown], now: Instant) -> None:
+        """Replace some slots of an hour, and its hour and day with them.
+
+        Raises:
+            ConflictError: somebody else wrote one of these periods since the account was opened.
+        """
+        ...
+
+    async def periods(  # noqa: PLR0913 - a range of a series has that many ends
+        self,
+        registry: str,
+        grain: Grain,
+        *,
+        repository: str | None = None,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        breakdown: bool = False,
+    ) -> Sequence[Period]:
+        """The periods with events from the one that `since` lies in up to `until`, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One request of a sender, as it came and as it was answered.
+
+    Attributes:
+        id: unique, and enough to find it: `{sender}~{inverted time}~{random}`.
+        headers: names in lower case; those that carry credentials are redacted.
+        query: likewise.
+        outcome: what became of it.
+        reason: slug of what was wrong, or None.
+        problem: the same in words.
+        duration_ms: from receipt to answer, without the delivery log itself.
+    """
+
+    id: str
+    sender: str
+    received_at: Instant
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    outcome: Outcome
+    status: int
+    reason: str | None = None
+    problem: str | None = None
+    accepted: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    duration_ms: float = 0.0
+
+
+class DeliveryLog(Protocol):
+    """Every request of every sender."""
+
+    async def record(self, delivery: Delivery) -> None:
+        """Keep a delivery."""
+        ...
+
+    async def latest(self, limit: int) -> Sequence[Delivery]:
+        """The newest deliveries of all senders, newest first."""
+        ...

@@ -1,0 +1,76 @@
+"""What a row of each table says: columns to values and back. The columns are documented in `docs/tables.md`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Final, cast
+
+from registrail.events import Arrival, RecordedEvent, RegistryEvent
+from registrail.instants import Instant
+from registrail.storage.store import Properties, Value
+
+_EVENT_COLUMNS: Final = tuple(field.name for field in fields(RegistryEvent) if field.name != "region")
+_SEEN: Final = "seen_"
+_REGION: Final = "region_"
+_DELIVERY: Final = "delivery_"
+
+
+def event_properties(event: RegistryEvent, arrival: Arrival) -> dict[str, Value]:
+    """The columns that one arrival contributes; what it does not know it does not touch."""
+    columns = {name: getattr(event, name) for name in _EVENT_COLUMNS}
+    known: dict[str, Value] = {name: value for name, value in columns.items() if value is not None}
+    sender = _column(arrival.sender)
+    known[_SEEN + sender] = arrival.received_at
+    known[_DELIVERY + sender] = arrival.delivery
+    if event.region is not None:
+        known[_REGION + _column(event.region)] = arrival.received_at
+    return known
+
+
+def recorded_event(row: str, properties: Properties) -> RecordedEvent:
+    """Read a row of `events`, merged from all its arrivals."""
+    regions = _with_prefix(_REGION, properties)
+    first_region = min(regions, key=lambda name: (regions[name], name), default=None)
+    columns = {name: properties[name] for name in _EVENT_COLUMNS if name in properties}
+    return RecordedEvent(
+        id=row,
+        event=RegistryEvent(**columns, region=first_region),  # type: ignore[arg-type]  # as event_properties wrote them
+        seen=_with_prefix(_SEEN, properties),
+        regions=regions,
+        deliveries=cast("dict[str, str]", _columns(_DELIVERY, properties)),
+    )
+
+
+def _with_prefix(prefix: str, properties: Properties) -> dict[str, Instant]:
+    return cast("dict[str, Instant]", _columns(prefix, properties))
+
+
+def _columns(prefix: str, properties: Properties) -> Mapping[str, Value]:
+    return {name.removeprefix(prefix): value for name, value in properties.items() if name.startswith(prefix)}
+
+
+def _column(name: str) -> str:
+    """A part of a property's name, which must be an identifier."""
+    return re.sub("[^a-z0-9]", "_", name.lower())
+
+
+_CHUNK: Final = 60_000
+"""Bytes of one property; Table Storage takes 64 KiB."""
+
+
+def split(name: str, data: bytes) -> dict[str, Value]:
+    """Spread bytes over the properties `{name}_0`, `{name}_1` and so on."""
+    return {
+        f"{name}_{number}": data[start : start + _CHUNK] for number, start in enumerate(range(0, len(data), _CHUNK))
+    }
+
+
+def joined(name: str, properties: Properties) -> bytes:
+    """Undo `split`."""
+    data = b""
+    for number in range(len(properties)):
+        chunk = properties.get(f"{name}_{number}")
+        if not isinstance(chunk, bytes):
+            break
+        data += chunk
+    return data

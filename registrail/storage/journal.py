@@ -1,0 +1,83 @@
+"""The journal: table `events`."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from registrail.events import Arrival, RegistryEvent, arrival_hash, content_hash
+from registrail.instants import Instant
+from registrail.ports import EventPage
+from registrail.storage import keys
+from registrail.storage.catalog import Catalog
+from registrail.storage.entities import event_properties, recorded_event
+from registrail.storage.store import EntityStore, Merge, Operation, Value, commits
+
+TABLE: Final = "events"
+REGISTRIES: Final = "registries"
+
+
+class EntityJournal:
+    """A Journal in an EntityStore."""
+
+    def __init__(self, store: EntityStore, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+
+    async def append(self, events: Sequence[RegistryEvent], arrival: Arrival) -> None:
+        """Merge events into their rows, whole partitions at a time."""
+        partitions: dict[tuple[str, str], dict[str, dict[str, Value]]] = defaultdict(dict)
+        for event in events:
+            day, row = _place(event)
+            partitions[event.registry, day].setdefault(row, {}).update(event_properties(event, arrival))
+        for (registry, day), rows in partitions.items():
+            await self._write(registry, day, rows)
+
+    async def _write(self, registry: str, day: str, rows: dict[str, dict[str, Value]]) -> None:
+        await self._catalog.add(REGISTRIES, keys.encode(registry))
+        await self._catalog.add(_days(registry), day)
+        operations: list[Operation] = [Merge(row, properties) for row, properties in rows.items()]
+        partition = keys.event_partition(registry, day)
+        for operations_at_once in commits(operations):
+            await self._store.commit(TABLE, partition, operations_at_once)
+
+    async def registries(self) -> Sequence[str]:
+        """Every registry, by name."""
+        return [keys.decode(part) for part in await self._catalog.names(REGISTRIES)]
+
+    async def days(self, registry: str, since: Instant | None, until: Instant | None) -> Sequence[str]:
+        """Days with events, newest first."""
+        start = since.day if since else ""
+        stop = until.isoformat() if until else None
+        days = await self._catalog.names(_days(registry), start, stop)
+        dated = sorted((day for day in days if day != keys.UNDATED), reverse=True)
+        undated = keys.UNDATED in days and since is None and until is None
+        return [*dated, keys.UNDATED] if undated else dated
+
+    async def read(  # noqa: PLR0913 - as in the port
+        self,
+        registry: str,
+        day: str,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> EventPage:
+        """Events of one day."""
+        start, stop = keys.time_range(since, until) if day != keys.UNDATED else ("", None)
+        page = await self._store.scan(
+            TABLE, keys.event_partition(registry, day), start=start, stop=stop, after=after, limit=limit
+        )
+        return EventPage([recorded_event(entity.row, entity.properties) for entity in page.entities], page.after)
+
+
+def _days(registry: str) -> str:
+    return keys.join(TABLE, keys.encode(registry))
+
+
+def _place(event: RegistryEvent) -> tuple[str, str]:
+    """The day and the row of an event."""
+    content = content_hash(event)
+    if event.occurred_at is None:
+        return keys.UNDATED, keys.undated_row(content, arrival_hash(event))
+    return event.occurred_at.day, keys.event_row(event.occurred_at, content)

@@ -1,0 +1,89 @@
+r"""Partition and row keys: what they are made of, and how any text becomes a part of one.
+
+Table Storage forbids `/ \ # ?` and control characters in keys. A part of a key keeps letters, digits and `. - _ : @ ,`
+as they are, writes `/` as `|`, and everything else as `=` and two hexadecimal digits for each byte of UTF-8. So
+`team/app` is `team|app`, keys are ASCII on every engine (hence ordered alike), and `decode` gives the text back. Parts
+are joined by `~`, which no part contains; `*` stands for all repositories, and no repository can pass for it.
+"""
+
+import hashlib
+import re
+from typing import Final
+
+from registrail.instants import Instant
+
+LONGEST_PART: Final = 256
+"""Characters of an encoded part; a longer one is cut and ends in `=` `=` and a hash (names that no registry allows)."""
+
+UNDATED: Final = "undated"
+"""In place of a day, for events whose time is missing or absurd."""
+
+ALL: Final = "*"
+"""In place of a repository, for the sum of all."""
+
+_SPECIAL = re.compile(r"[^A-Za-z0-9._:@,-]")
+_ESCAPED = re.compile(r"=([0-9A-F]{2})")
+
+
+def encode(text: str) -> str:
+    """Make any text a part of a key."""
+    encoded = _SPECIAL.sub(_escape, text)
+    if len(encoded) <= LONGEST_PART:
+        return encoded
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return f"{encoded[: LONGEST_PART - 34]}=={digest}"
+
+
+def decode(part: str) -> str:
+    """Undo `encode`.
+
+    Raises:
+        ValueError: the part was cut; the full text is in the row's own columns.
+    """
+    if "==" in part:
+        message = f"{part!r} was cut"
+        raise ValueError(message)
+    raw = re.sub(_ESCAPED, lambda match: chr(int(match[1], 16)), part.replace("|", "/"))
+    return raw.encode("latin-1").decode()
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    return "|" if character == "/" else "".join(f"={byte:02X}" for byte in character.encode())
+
+
+def join(*parts: str) -> str:
+    """Join encoded parts."""
+    return "~".join(parts)
+
+
+def event_partition(registry: str, day: str) -> str:
+    """Of the table `events`; `day` is `YYYY-MM-DD` or `undated`."""
+    return join(encode(registry), day)
+
+
+def event_row(occurred_at: Instant, content: str) -> str:
+    """Of a dated event: newest first, then by content hash."""
+    return join(occurred_at.inverted, content)
+
+
+def undated_row(content: str, arrival: str) -> str:
+    """Of an event without a usable time."""
+    return join(content, arrival)
+
+
+def time_range(since: Instant | None, until: Instant | None) -> tuple[str, str | None]:
+    """The rows of `since` <= time < `until` in a partition ordered newest first, as `start` and `stop` of a scan."""
+    start = Instant(until.ticks - 1).inverted if until and until.ticks else ""
+    stop = Instant(since.ticks - 1).inverted if since and since.ticks else None
+    return start, stop
+
+
+def activity_row(grain: str, repository: str | None, period: str) -> str:
+    """Of the table `activity`; None is all repositories. Oldest first, so that a chart is one range."""
+    return join(grain, ALL if repository is None else encode(repository), period)
+
+
+def delivery_partition(sender: str, day: str) -> str:
+    """Of the table `deliveries`."""
+    return join(encode(sender), day)

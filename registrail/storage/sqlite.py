@@ -1,0 +1,225 @@
+"""Entities in one SQLite file: the engine that needs no server.
+
+One table, clustered by key, in WAL mode with `synchronous=FULL`: a commit is on the disk before it returns. Several
+processes may share a file; SQLite lets one of them write at a time. In memory it is what tests run on.
+"""
+
+import asyncio
+import base64
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+from registrail.errors import ConflictError, StorageRefusedError, StorageUnavailableError
+from registrail.instants import Instant
+from registrail.storage.store import (
+    Delete,
+    Entity,
+    Insert,
+    Merge,
+    Operation,
+    Page,
+    Properties,
+    Value,
+    check_operations,
+)
+
+T = TypeVar("T")
+
+BUSY_SECONDS: Final = 15.0
+"""How long a writer waits for another process's turn to end."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS entities (
+    "table" TEXT NOT NULL,
+    partition TEXT NOT NULL,
+    row TEXT NOT NULL,
+    version TEXT NOT NULL,
+    properties TEXT NOT NULL,
+    PRIMARY KEY ("table", partition, row)
+) WITHOUT ROWID
+"""
+_NEW_VERSION: Final = "lower(hex(randomblob(8)))"
+_KEY: Final = '"table" = ? AND partition = ? AND row = ?'
+_INSERT: Final = (
+    f'INSERT INTO entities ("table", partition, row, version, properties) VALUES (?, ?, ?, {_NEW_VERSION}, ?)'
+)
+_MERGED: Final = "json_patch(entities.properties, excluded.properties)"
+_ON_CONFLICT: Final = 'ON CONFLICT ("table", partition, row) DO'
+
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class SqliteStore:
+    """An EntityStore in one file, or in memory (`:memory:`).
+
+    One connection, used by one thread of its own, so that waiting for the disk does not stop the event loop. In
+    memory there is nothing to wait for, and calls are made in place.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._thread = None if path == ":memory:" else ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+
+    async def get(self, table: str, partition: str, row: str) -> Entity | None:
+        """Read one row."""
+        rows = await self._call(
+            lambda connection: connection.execute(
+                f"SELECT row, version, properties FROM entities WHERE {_KEY}", (table, partition, row)
+            ).fetchall()
+        )
+        return _entity(partition, rows[0]) if rows else None
+
+    async def scan(  # noqa: PLR0913 - as in the port
+        self,
+        table: str,
+        partition: str,
+        *,
+        start: str = "",
+        stop: str | None = None,
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> Page:
+        """Read a range of rows in one partition."""
+        conditions = ['"table" = ?', "partition = ?", "row >= ?"]
+        values: list[str | int] = [table, partition, start]
+        if stop is not None:
+            conditions.append("row < ?")
+            values.append(stop)
+        if after is not None:
+            conditions.append("row > ?")
+            values.append(after)
+        query = f"SELECT row, version, properties FROM entities WHERE {' AND '.join(conditions)} ORDER BY row LIMIT ?"
+        rows = await self._call(lambda connection: connection.execute(query, (*values, limit + 1)).fetchall())
+        entities = [_entity(partition, row) for row in rows[:limit]]
+        return Page(entities, entities[-1].row if len(rows) > limit else None)
+
+    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        """Do all operations in one transaction."""
+        check_operations(operations)
+
+        def work(connection: sqlite3.Connection) -> list[str | None]:
+            with _transaction(connection):
+                return [
+                    _apply(connection, (table, partition, operation.row), operation, index)
+                    for index, operation in enumerate(operations)
+                ]
+
+        return await self._call(work)
+
+    async def close(self) -> None:
+        """Close the file; what was committed is there already."""
+        if self._connection is not None:
+            await self._call(lambda connection: connection.close())
+            self._connection = None
+        if self._thread is not None:
+            self._thread.shutdown()
+
+    async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._thread is None:
+            return self._run(work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, work)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._connection is None:
+                self._connection = _connect(self._path)
+            return work(self._connection)
+        except sqlite3.Error as error:
+            message = f"SQLite, {self._path}: {error}"
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in _BUSY or code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+                raise StorageUnavailableError(message) from error
+            raise StorageRefusedError(message) from error
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    if path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(_SCHEMA)
+    return connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _apply(connection: sqlite3.Connection, key: tuple[str, str, str], operation: Operation, index: int) -> str | None:
+    """Do one operation; the row's new version."""
+    if isinstance(operation, Delete):
+        _delete(connection, key, operation, index)
+        return None
+    properties = _encode(operation.properties)
+    values: tuple[str, ...]
+    if isinstance(operation, Insert):
+        sql, values = f"{_INSERT} {_ON_CONFLICT} NOTHING RETURNING version", (*key, properties)
+    elif operation.version is None:
+        assigned = _MERGED if isinstance(operation, Merge) else "excluded.properties"
+        sql = (
+            f"{_INSERT} {_ON_CONFLICT} UPDATE SET version = excluded.version, properties = {assigned} RETURNING version"
+        )
+        values = (*key, properties)
+    else:
+        assigned = "json_patch(properties, ?)" if isinstance(operation, Merge) else "?"
+        sql = (
+            f"UPDATE entities SET version = {_NEW_VERSION}, properties = {assigned} "
+            f"WHERE {_KEY} AND version = ? RETURNING version"
+        )
+        values = (properties, *key, operation.version)
+    written = connection.execute(sql, values).fetchone()
+    if written is None:
+        raise ConflictError(index)
+    return cast("str", written[0])
+
+
+def _delete(connection: sqlite3.Connection, key: tuple[str, str, str], operation: Delete, index: int) -> None:
+    sql = f"DELETE FROM entities WHERE {_KEY}"
+    if operation.version is None:
+        removed = connection.execute(sql, key)
+    else:
+        removed = connection.execute(f"{sql} AND version = ?", (*key, operation.version))
+    if removed.rowcount != 1:
+        raise ConflictError(index)
+
+
+def _entity(partition: str, row: tuple[str, str, str]) -> Entity:
+    return Entity(partition, row[0], row[1], _decode(row[2]))
+
+
+def _encode(properties: Properties) -> str:
+    """JSON that people can read with `sqlite3` and `json_extract`; times and bytes as objects that say so."""
+
+    def encoded(value: Value) -> str | int | float | dict[str, str]:
+        if isinstance(value, Instant):
+            return {"time": value.isoformat()}
+        if isinstance(value, bytes):
+            return {"base64": base64.b64encode(value).decode()}
+        return value
+
+    return json.dumps({name: encoded(value) for name, value in properties.items()}, ensure_ascii=False, allow_nan=False)
+
+
+def _decode(text: str) -> Properties:
+    def decoded(value: str | float | dict[str, str]) -> Value:
+        if not isinstance(value, dict):
+            return value
+        if "time" in value:
+            return Instant.parse(value["time"])
+        return base64.b64decode(value["base64"])
+
+    return {name: decoded(value) for name, value in json.loads(text).items()}

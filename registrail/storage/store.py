@@ -1,0 +1,148 @@
+"""The one small port that both engines speak: entities in partitions, ordered by row key, each with a version."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from registrail.instants import Instant
+
+Value = str | bool | int | float | bytes | Instant
+Properties = Mapping[str, Value]
+
+MOST_OPERATIONS: Final = 100
+"""In one commit: the limit of Table Storage's transactions."""
+
+MOST_BYTES: Final = 3 * 1024 * 1024
+"""Of properties in one commit, by our estimate; Table Storage takes 4 MiB of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A row as it was read; `version` changes with every write and never comes back."""
+
+    partition: str
+    row: str
+    version: str
+    properties: Properties
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Write a row that must not exist."""
+
+    row: str
+    properties: Properties
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Set some properties and keep the others; without a version, also of a row that does not exist yet."""
+
+    row: str
+    properties: Properties
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Set all properties; without a version, also of a row that does not exist yet."""
+
+    row: str
+    properties: Properties
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a row that must exist; with a version, only that one."""
+
+    row: str
+    version: str | None = None
+
+
+Operation = Insert | Merge | Replace | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some entities in the order of their row keys; `after` is where to go on, None at the end."""
+
+    entities: Sequence[Entity]
+    after: str | None
+
+
+class EntityStore(Protocol):
+    """Entities in tables and partitions. A table exists as soon as somebody writes to it.
+
+    Keys are ASCII without what Table Storage forbids, at most 512 characters (`storage.keys` makes them so).
+
+    Every method raises StorageUnavailableError when trying again may help, and StorageRefusedError when not.
+    """
+
+    async def get(self, table: str, partition: str, row: str) -> Entity | None:
+        """Read one row."""
+        ...
+
+    async def scan(  # noqa: PLR0913 - a range in a partition has that many ends
+        self,
+        table: str,
+        partition: str,
+        *,
+        start: str = "",
+        stop: str | None = None,
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> Page:
+        """Read up to `limit` rows with `start` <= row < `stop`, and beyond `after` if given."""
+        ...
+
+    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        """Do all operations or none: 1 to 100, each on another row. Durable when it returns.
+
+        Returns:
+            The new version of each operation's row; None for a deleted one.
+
+        Raises:
+            ConflictError: the first operation whose row was not in the state that it expects.
+            ValueError: too many operations, or two on one row.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+def check_operations(operations: Sequence[Operation]) -> None:
+    """Refuse what no engine can do in one commit."""
+    if not 1 <= len(operations) <= MOST_OPERATIONS:
+        message = f"a commit has 1 to {MOST_OPERATIONS} operations, not {len(operations)}"
+        raise ValueError(message)
+    if len({operation.row for operation in operations}) != len(operations):
+        raise ValueError("a commit has at most one operation on each row")
+
+
+def commits(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Cut a long list of operations into pieces that fit into one commit each."""
+    pieces: list[list[Operation]] = [[]]
+    size = 0
+    for operation in operations:
+        weight = 0 if isinstance(operation, Delete) else estimate(operation.properties)
+        if pieces[-1] and (len(pieces[-1]) == MOST_OPERATIONS or size + weight > MOST_BYTES):
+            pieces.append([])
+            size = 0
+        pieces[-1].append(operation)
+        size += weight
+    return [piece for piece in pieces if piece]
+
+
+def estimate(properties: Properties) -> int:
+    """An upper bound of the bytes that properties take in a request."""
+    size = 512
+    for name, value in properties.items():
+        size += 64 + len(name)
+        if isinstance(value, str):
+            size += 6 * len(value) if not value.isascii() else 2 * len(value)
+        elif isinstance(value, bytes):
+            size += 4 * len(value) // 3
+    return size

@@ -1,0 +1,1 @@
+"""What people and scripts read: the API and the pages, one FastAPI app."""
