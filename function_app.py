@@ -9,12 +9,13 @@ from registrail.compose import use_cases
 from registrail.functions import grid, hooks, timers, web
 from registrail.settings import Settings
 from registrail.storage import open_store
+from registrail.storage.commit import GroupCommit
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _settings = Settings.from_env(os.environ)
-_store = open_store(_settings)
+_store = GroupCommit(open_store(_settings))
 _use_cases = use_cases(_store, _settings)
 
 

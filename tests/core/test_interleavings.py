@@ -1,8 +1,8 @@
 """Insert, mark, fold: whatever the order in which two receivers and two folds take their steps, nothing is lost.
 
-The real use cases run on the real SQLite engine, one storage request at a time. From each state that can be reached
-every task that can go on is tried, so all interleavings are covered; states that were reached before are not
-followed again.
+The real use cases run on the real SQLite engine, one storage request at a time. `explore` tries every task that can go
+on from each state that can be reached, so it covers all interleavings; states that were reached before are not followed
+again. Where there are too many of them, `sample` tries some thousand.
 """
 
 import json
@@ -142,7 +142,9 @@ class Beginning:
         run(app.summarize.fold_all())
         connection = store.inner._connection  # noqa: SLF001 - SQLite can copy a database, the port cannot
         assert connection is not None
-        return cls(connection.serialize(), store.writes, store.names)
+        content = connection.serialize()
+        run(store.close())
+        return cls(content, store.writes, store.names)
 
     def again(self) -> SteppedStore:
         inner = SqliteStore(":memory:")
@@ -301,13 +303,13 @@ def without_checks(app: UseCases) -> UseCases:
 
 
 def test_two_receivers_and_a_fold() -> None:
-    """After every interleaving and one more fold, activity equals a recount and no mark is left."""
-    found = explore(lambda app: [receive(app, 1, 5), receive(app, 2, 5), app.summarize.fold_all()])
-    assert (found.lost, found.ends > 1) == ([], True)
+    """After an interleaving and one more fold, activity equals a recount and no mark is left."""
+    found = sample(lambda app: [receive(app, 1, 5), receive(app, 2, 5), app.summarize.fold_all()], runs=2000)
+    assert (found.lost, found.ends) == ([], 2000)
 
 
 def test_a_receiver_and_two_folds() -> None:
-    """The same with two folds, which respect each other's claims."""
+    """After every interleaving with two folds, which respect each other's claims, nothing is lost either."""
     found = explore(lambda app: [receive(app, 1, 5), app.summarize.fold_all(), app.summarize.fold_all()])
     assert (found.lost, found.ends > 1) == ([], True)
 

@@ -1,0 +1,165 @@
+"""Group commit: writes that arrive while another one is under way share the next transaction.
+
+A store that answers in 5 ms writes 200 rows a second one at a time, and 20,000 a hundred at a time. Nobody waits for
+company: the first write goes out at once, and whatever arrives in the meantime goes out together when it is back.
+Everyone hears the fate of their own rows, and hears it when they are durable.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from registrail.errors import StorageError, StorageRefusedError, StorageUnavailableError
+from registrail.storage.store import (
+    MOST_BYTES,
+    MOST_OPERATIONS,
+    Entity,
+    EntityStore,
+    Merge,
+    Operation,
+    Page,
+    Replace,
+    check_operations,
+    estimate,
+)
+
+MOST_WAITING: Final = 10_000
+"""Operations that may wait; beyond that senders are told to come back."""
+
+Write = Merge | Replace
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """One caller's writes."""
+
+    writes: Sequence[Write]
+    size: int
+    done: asyncio.Future[Sequence[str | None]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The writes to one partition: one transaction is under way at a time."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    worker: asyncio.Task[None] | None = None
+
+
+class GroupCommit:
+    """An EntityStore that writes through another one, many callers' writes at a time.
+
+    Only unconditional writes (merge, replace) are put together. Commits that insert, delete or expect a version go
+    straight through: what they may write depends on what is there.
+    """
+
+    def __init__(self, store: EntityStore, *, most_waiting: int = MOST_WAITING) -> None:
+        self._store = store
+        self._most_waiting = most_waiting
+        self._waiting = 0
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+
+    async def get(self, table: str, partition: str, row: str) -> Entity | None:
+        """Read one row."""
+        return await self._store.get(table, partition, row)
+
+    async def scan(  # noqa: PLR0913 - as in the port
+        self,
+        table: str,
+        partition: str,
+        *,
+        start: str = "",
+        stop: str | None = None,
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> Page:
+        """Read a range of rows in one partition."""
+        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after)
+
+    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        """Do all operations or none, perhaps in one transaction with those of others.
+
+        Raises:
+            StorageUnavailableError: also when too many writes are waiting.
+        """
+        check_operations(operations)
+        writes = [operation for operation in operations if isinstance(operation, Write) and operation.version is None]
+        if len(writes) != len(operations):
+            return await self._store.commit(table, partition, operations)
+        if self._waiting + len(writes) > self._most_waiting:
+            raise StorageUnavailableError(f"{self._waiting} writes are waiting for the store")
+        done: asyncio.Future[Sequence[str | None]] = asyncio.get_running_loop().create_future()
+        lane = self._lanes.setdefault((table, partition), _Lane())
+        lane.waiting.append(_Waiting(writes, sum(estimate(write.properties) for write in writes), done))
+        self._waiting += len(writes)
+        if lane.worker is None:
+            lane.worker = asyncio.create_task(self._work(table, partition, lane))
+        return await done
+
+    async def close(self) -> None:
+        """Write what is waiting, then close the store."""
+        await asyncio.gather(*(lane.worker for lane in self._lanes.values() if lane.worker is not None))
+        await self._store.close()
+
+    async def _work(self, table: str, partition: str, lane: _Lane) -> None:
+        """Write one transaction after the other until nobody waits."""
+        try:
+            while lane.waiting:
+                group = _take(lane.waiting)
+                self._waiting -= sum(len(caller.writes) for caller in group)
+                await self._write(table, partition, group)
+        finally:
+            del self._lanes[table, partition]
+
+    async def _write(self, table: str, partition: str, group: Sequence[_Waiting]) -> None:
+        together: dict[str, Write] = {}
+        for caller in group:
+            for write in caller.writes:
+                together[write.row] = _both(together.get(write.row), write)
+        try:
+            versions = await self._store.commit(table, partition, list(together.values()))
+        except StorageRefusedError as error:
+            if len(group) == 1:
+                _fail(group, error)
+                return
+            # Somebody's row is not acceptable. The others must not suffer for it.
+            for caller in group:
+                await self._write(table, partition, [caller])
+        except StorageError as error:
+            _fail(group, error)
+        else:
+            version_of = dict(zip(together, versions, strict=True))
+            for caller in group:
+                if not caller.done.done():
+                    caller.done.set_result([version_of[write.row] for write in caller.writes])
+
+
+def _take(waiting: deque[_Waiting]) -> list[_Waiting]:
+    """As many callers, in their order, as fit into one transaction; at least one."""
+    group = [waiting.popleft()]
+    rows = {write.row for write in group[0].writes}
+    size = group[0].size
+    while waiting:
+        following = waiting[0]
+        rows.update(write.row for write in following.writes)
+        size += following.size
+        if len(rows) > MOST_OPERATIONS or size > MOST_BYTES:
+            break
+        group.append(waiting.popleft())
+    return group
+
+
+def _both(first: Write | None, second: Write) -> Write:
+    """One write that does what two in a row do."""
+    if first is None or isinstance(second, Replace):
+        return second
+    return type(first)(first.row, {**first.properties, **second.properties})
+
+
+def _fail(group: Sequence[_Waiting], error: StorageError) -> None:
+    for caller in group:
+        if not caller.done.done():
+            # Each its own exception: one that is raised in two places collects both tracebacks.
+            caller.done.set_exception(type(error)(*error.args))
