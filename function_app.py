@@ -22,7 +22,7 @@ _use_cases = use_cases(_store, _settings)
 def _web_app() -> "FastAPI":
     from registrail.web.app import web_app  # noqa: PLC0415 - a webhook's cold start need not wait for FastAPI
 
-    return web_app(_use_cases.query, _settings)
+    return web_app(_use_cases.query, _use_cases.ingest, _settings)
 
 
 async def close() -> None:
@@ -33,5 +33,5 @@ async def close() -> None:
 app = func.FunctionApp()
 app.register_functions(hooks.blueprint(_use_cases.ingest))
 app.register_functions(grid.blueprint(_use_cases.ingest))
-app.register_functions(timers.blueprint(_use_cases.summarize))
+app.register_functions(timers.blueprint(_use_cases.summarize, _use_cases.expire))
 app.register_functions(web.blueprint(_web_app))

@@ -2,8 +2,9 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from registrail.expire import Expire
 from registrail.ingest import Ingest
 from registrail.instants import Instant
 from registrail.ports import Clock
@@ -26,6 +27,7 @@ class UseCases:
     ingest: Ingest
     summarize: Summarize
     query: Query
+    expire: Expire
 
 
 def system_clock() -> Instant:
@@ -58,4 +60,12 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
         summarize=summarize,
         clock=clock,
     )
-    return UseCases(ingest=ingest, summarize=summarize, query=query)
+    expire = Expire(
+        journal=journal,
+        activity=activity,
+        deliveries=deliveries,
+        clock=clock,
+        keep_deliveries=timedelta(days=settings.keep_deliveries_days),
+        keep_events=timedelta(days=settings.keep_events_days) if settings.keep_events_days else None,
+    )
+    return UseCases(ingest=ingest, summarize=summarize, query=query, expire=expire)

@@ -5,11 +5,12 @@ an event that nobody was told is stored, and a mark or a delivery that says so o
 """
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from registrail.errors import MalformedError, StorageError, TooLargeError, UnknownSenderError
 from registrail.events import Arrival, RegistryEvent
@@ -24,9 +25,11 @@ AHEAD: Final = timedelta(days=1)
 """How far in the future a registry's clock may be."""
 
 RETRY_AFTER_SECONDS: Final = 10
+TICKS_PER_MILLISECOND: Final = 10_000
 
 _CREDENTIALS: Final = ("auth", "cookie", "key", "password", "principal", "secret", "sig", "token")
 _REDACTED: Final = "(redacted)"
+_IN_ADDRESS: Final = re.compile(r"(?<=[?&;])([^=?&;\s]*)=([^&;\s]*)")
 
 _log = logging.getLogger("registrail.ingest")
 
@@ -97,16 +100,37 @@ class Ingest:
             headers=redacted(request.headers),
             query=redacted(request.query),
             body=request.body[: self.max_body_bytes],
-            outcome=result.outcome,
-            status=result.status,
-            reason=result.error.reason if result.error else None,
-            problem=str(result.error) if result.error else "; ".join(result.batch.problems) or None,
-            accepted=len(result.batch.events),
-            ignored=result.batch.ignored,
-            rejected=len(result.batch.problems),
-            duration_ms=max(elapsed, 0) / 10_000,
+            body_bytes=len(request.body),
+            duration_ms=max(elapsed, 0) / TICKS_PER_MILLISECOND,
+            **_fate(result),
         )
         return _receipt(await self._logged(delivery))
+
+    async def replay(self, delivery: Delivery) -> Delivery:
+        """Take a logged request once more, as if it came when it came; its entry in the log tells how it went.
+
+        What was stored before is not stored twice, so replaying is always safe.
+
+        Raises:
+            UnknownSenderError: its sender is not known any more.
+            MalformedError: the log does not have the whole body.
+            StorageError: the outcome could not be logged.
+        """
+        sender = self.senders.get(delivery.sender)
+        if sender is None:
+            raise UnknownSenderError(delivery.sender, sorted(self.senders))
+        if delivery.body_bytes != len(delivery.body):
+            message = f"the log has {len(delivery.body)} of the body's {delivery.body_bytes} bytes"
+            raise MalformedError(message, reason="body-cut")
+        request = Request(method=delivery.method, headers=delivery.headers, query=delivery.query, body=delivery.body)
+        arrival = Arrival(sender=delivery.sender, delivery=delivery.id, received_at=delivery.received_at)
+        result = await self._handle(sender, request, arrival)
+        if isinstance(result, Handshake):
+            return delivery
+        replayed = replace(delivery, replayed_at=self.clock(), **_fate(result))
+        await self.deliveries.record(replayed)
+        _log.info("delivery replayed", extra={"delivery": delivery.id, "outcome": replayed.outcome})
+        return replayed
 
     async def _handle(self, sender: Sender, request: Request, arrival: Arrival) -> _Result | Handshake:
         try:
@@ -160,6 +184,20 @@ class Ingest:
         return delivery
 
 
+def _fate(result: _Result) -> dict[str, Any]:
+    """What a delivery says of how it went."""
+    error, batch = result.error, result.batch
+    return {
+        "outcome": result.outcome,
+        "status": result.status,
+        "reason": error.reason if error else None,
+        "problem": str(error) if error else "; ".join(batch.problems) or None,
+        "accepted": len(batch.events),
+        "ignored": batch.ignored,
+        "rejected": len(batch.problems),
+    }
+
+
 def with_plausible_time(event: RegistryEvent, now: Instant) -> RegistryEvent:
     """Forget a time that cannot be: long before registries existed, or beyond tomorrow."""
     if event.occurred_at is None or EARLIEST <= event.occurred_at <= now.plus(AHEAD):
@@ -168,11 +206,23 @@ def with_plausible_time(event: RegistryEvent, now: Instant) -> RegistryEvent:
 
 
 def redacted(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Hide the values of headers or parameters that carry credentials."""
+    """Hide the values of headers or parameters that carry credentials, and credentials in addresses in the others.
+
+    The platform repeats the request's whole address, key and all, in headers of its own (`x-original-url`).
+    """
     return {
-        name: _REDACTED if name == "code" or any(word in name.lower() for word in _CREDENTIALS) else value
+        name: _REDACTED if _carries_credentials(name) else _IN_ADDRESS.sub(_without_credentials, value)
         for name, value in pairs.items()
     }
+
+
+def _without_credentials(parameter: re.Match[str]) -> str:
+    return f"{parameter[1]}={_REDACTED}" if _carries_credentials(parameter[1]) else parameter[0]
+
+
+def _carries_credentials(name: str) -> bool:
+    name = name.lower()
+    return name == "code" or any(word in name for word in _CREDENTIALS)
 
 
 def _receipt(delivery: Delivery) -> Receipt:

@@ -49,6 +49,10 @@ class Journal(Protocol):
         """Events of one day, newest first, `since` <= time < `until`, older than the one with the id `after`."""
         ...
 
+    async def forget(self, registry: str, day: str) -> None:
+        """Delete a day's events; then the day is none of `days` any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -142,6 +146,10 @@ class Activity(Protocol):
         """The periods with events from the one that `since` lies in up to `until`, oldest first."""
         ...
 
+    async def forget(self, registry: str, day: str) -> None:
+        """Delete a day's counts, of its hours and slots too."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
@@ -151,10 +159,13 @@ class Delivery:
         id: unique, and enough to find it: `{sender}~{inverted time}~{random}`.
         headers: names in lower case; those that carry credentials are redacted.
         query: likewise.
+        body: as it came, up to what the log holds.
+        body_bytes: how long it was when it came; `body` is shorter if it was cut.
         outcome: what became of it.
         reason: slug of what was wrong, or None.
         problem: the same in words.
         duration_ms: from receipt to answer, without the delivery log itself.
+        replayed_at: when it was last taken once more; outcome and counts are then those of that time.
     """
 
     id: str
@@ -165,6 +176,7 @@ class Delivery:
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    body_bytes: int
     outcome: Outcome
     status: int
     reason: str | None = None
@@ -173,6 +185,20 @@ class Delivery:
     ignored: int = 0
     rejected: int = 0
     duration_ms: float = 0.0
+    replayed_at: Instant | None = None
+
+    @property
+    def key(self) -> str:
+        """The id without the sender: sorts the newest first, over all senders."""
+        return self.id.partition("~")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """Some deliveries, newest first; `after` is the key of the last one if there are more, else None."""
+
+    deliveries: Sequence[Delivery]
+    after: str | None
 
 
 class DeliveryLog(Protocol):
@@ -182,6 +208,18 @@ class DeliveryLog(Protocol):
         """Keep a delivery."""
         ...
 
-    async def latest(self, limit: int) -> Sequence[Delivery]:
-        """The newest deliveries of all senders, newest first."""
+    async def get(self, delivery_id: str) -> Delivery | None:
+        """Find a delivery."""
+        ...
+
+    async def days(self) -> Mapping[str, Sequence[str]]:
+        """For each sender the days with deliveries, newest first."""
+        ...
+
+    async def read(self, sender: str, day: str, *, after: str | None = None, limit: int = 100) -> DeliveryPage:
+        """Deliveries of one sender and day, newest first, older than the one with the key `after`."""
+        ...
+
+    async def forget(self, sender: str, day: str) -> None:
+        """Delete a day's deliveries of one sender."""
         ...

@@ -22,6 +22,8 @@ class Settings:
         max_body_bytes: `REGISTRAIL_MAX_BODY_BYTES`: the largest body that a sender may send.
         keep_pulls: `REGISTRAIL_KEEP_PULLS`: whether pulls are recorded (only the open-source registry reports them).
         keep_blobs: `REGISTRAIL_KEEP_BLOBS`: whether layers and configs are recorded (likewise).
+        keep_deliveries_days: `REGISTRAIL_KEEP_DELIVERIES_DAYS`: after how many days logged requests are deleted.
+        keep_events_days: `REGISTRAIL_KEEP_EVENTS_DAYS`: likewise events and their counts; None keeps them for ever.
         on_azure: whether this is the platform instead of somebody's desk (`WEBSITE_INSTANCE_ID` is set).
         behind_sign_in: whether the platform signs people in before they reach the app (`WEBSITE_AUTH_ENABLED`).
     """
@@ -32,6 +34,8 @@ class Settings:
     max_body_bytes: int = 1_048_576
     keep_pulls: bool = False
     keep_blobs: bool = False
+    keep_deliveries_days: int = 30
+    keep_events_days: int | None = None
     on_azure: bool = False
     behind_sign_in: bool = False
 
@@ -51,20 +55,24 @@ class Settings:
                 problems.append(f"{name} must be true or false, not {value!r}")
             return _SWITCH.get(value.lower(), False)
 
-        def count(name: str, default: int) -> int:
-            value = given.get(name, str(default))
-            if not (value.isascii() and value.isdigit() and len(value) <= len("1000000000") and int(value)):
-                problems.append(f"{name} must be a number of bytes above 0, not {value[:40]!r}")
-                return default
+        def count(name: str, unit: str, most: int) -> int | None:
+            value = given.get(name)
+            if value is None:
+                return None
+            if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= most):
+                problems.append(f"{name} must be a number of {unit} from 1 to {most}, not {value[:40]!r}")
+                return None
             return int(value)
 
         settings = cls(
             storage=given.get("REGISTRAIL_STORAGE"),
             table_service_uri=given.get("REGISTRAIL_STORAGE__tableServiceUri"),
             client_id=given.get("REGISTRAIL_STORAGE__clientId"),
-            max_body_bytes=count("REGISTRAIL_MAX_BODY_BYTES", 1_048_576),
+            max_body_bytes=count("REGISTRAIL_MAX_BODY_BYTES", "bytes", 100_000_000) or 1_048_576,
             keep_pulls=switch("REGISTRAIL_KEEP_PULLS"),
             keep_blobs=switch("REGISTRAIL_KEEP_BLOBS"),
+            keep_deliveries_days=count("REGISTRAIL_KEEP_DELIVERIES_DAYS", "days", 36_500) or 30,
+            keep_events_days=count("REGISTRAIL_KEEP_EVENTS_DAYS", "days", 36_500),
             on_azure="WEBSITE_INSTANCE_ID" in given,
             behind_sign_in=given.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         )

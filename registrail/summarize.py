@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from registrail.activity import Breakdown, tally
+from registrail.activity import Breakdown, merge, tally
 from registrail.errors import ConflictError, StorageUnavailableError
 from registrail.events import RegistryEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
@@ -102,19 +102,27 @@ class Summarize:
         return set()
 
     async def _count(self, registry: str, slots: Sequence[str]) -> dict[str, Breakdown]:
-        """Count the events of some slots of one hour, neighbouring slots in one read."""
-        found: dict[str, list[RegistryEvent]] = {slot: [] for slot in slots}
+        """Count the events of some slots of one hour, neighbouring slots in one read, a page at a time."""
+        counted: dict[str, Breakdown] = {slot: {} for slot in slots}
         for since, until in _runs([Instant.parse(f"{slot}:00Z") for slot in slots]):
             after: str | None = None
             while True:
                 page = await self.journal.read(registry, since.day, since=since, until=until, after=after)
-                for recorded in page.events:
-                    if recorded.event.occurred_at is not None:
-                        found[recorded.event.occurred_at.minute].append(recorded.event)
+                for slot, breakdown in _tallies([recorded.event for recorded in page.events]).items():
+                    counted[slot] = merge((counted[slot], breakdown))
                 after = page.after
                 if after is None:
                     break
-        return {slot: tally(events) for slot, events in found.items()}
+        return counted
+
+
+def _tallies(events: Sequence[RegistryEvent]) -> dict[str, Breakdown]:
+    """Count dated events by slot."""
+    by_slot: dict[str, list[RegistryEvent]] = {}
+    for event in events:
+        if event.occurred_at is not None:
+            by_slot.setdefault(event.occurred_at.minute, []).append(event)
+    return {slot: tally(of_slot) for slot, of_slot in by_slot.items()}
 
 
 def _runs(begins: Sequence[Instant]) -> list[tuple[Instant, Instant]]:

@@ -64,7 +64,7 @@ def test_routes_have_no_prefix() -> None:
 def test_sample_settings_have_known_prefixes() -> None:
     """A setting is the platform's, the schedule, or ours; each is a string, as the host wants it."""
     values = json.loads((ROOT / "local.settings.sample.json").read_text("utf-8"))["Values"]
-    known = ("FUNCTIONS_", "AzureWebJobs", "SUMMARIZE_SCHEDULE", "REGISTRAIL_")
+    known = ("FUNCTIONS_", "AzureWebJobs", "SUMMARIZE_SCHEDULE", "EXPIRE_SCHEDULE", "REGISTRAIL_")
     assert [name for name in values if not name.startswith(known)] == []
     assert [name for name, value in values.items() if not isinstance(value, str)] == []
 

@@ -1,17 +1,26 @@
-"""`summarize_activity`: folds what was marked, on the schedule in `SUMMARIZE_SCHEDULE`."""
+"""The timers: `summarize_activity` folds what was marked, `expire_history` deletes what is too old.
+
+Their schedules are the settings `SUMMARIZE_SCHEDULE` and `EXPIRE_SCHEDULE`.
+"""
 
 import azure.functions as func
 
+from registrail.expire import Expire
 from registrail.summarize import Summarize
 
 
-def blueprint(summarize: Summarize) -> func.Blueprint:
-    """The function, with its use case."""
+def blueprint(summarize: Summarize, expire: Expire) -> func.Blueprint:
+    """The functions, with their use cases."""
     timers = func.Blueprint()
 
     @timers.function_name("summarize_activity")
     @timers.timer_trigger("timer", schedule="%SUMMARIZE_SCHEDULE%", run_on_startup=False, use_monitor=True)
     async def summarize_activity(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
         await summarize.fold_all()
+
+    @timers.function_name("expire_history")
+    @timers.timer_trigger("timer", schedule="%EXPIRE_SCHEDULE%", run_on_startup=False, use_monitor=True)
+    async def expire_history(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
+        await expire.expire()
 
     return timers

@@ -2,7 +2,7 @@
 
 import typer
 
-from registrail.local import demo, send, serve
+from registrail.local import demo, replay, send, serve
 
 app = typer.Typer(
     name="registrail",
@@ -21,4 +21,5 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.add_typer(send.app, name="send")
+app.command()(replay.replay)
 app.command()(demo.demo)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from registrail.senders import acr, distribution, eventgrid
+from registrail.senders import acr, distribution, eventgrid, harbor
 from registrail.senders.sender import Sender
 
 
@@ -12,5 +12,6 @@ def senders(*, keep_pulls: bool = False, keep_blobs: bool = False) -> Mapping[st
         acr.SENDER,
         eventgrid.SENDER,
         distribution.sender(keep_pulls=keep_pulls, keep_blobs=keep_blobs),
+        harbor.sender(keep_pulls=keep_pulls),
     )
     return {sender.name: sender for sender in known}

@@ -52,8 +52,9 @@ def _read(report: Mapping[str, Any], place: str, query: Mapping[str, str]) -> Re
     namespace, _, name = kind.rpartition(".")
     if namespace not in {"", "Microsoft.ContainerRegistry"}:
         return None
-    data = dict(payload.read_object(report.get("data"), f"{place}.data"))
-    data.setdefault("action", ACTIONS.get(name.lower()))
+    data = payload.read_object(report.get("data"), f"{place}.data")
+    if data.get("action") in (None, ""):
+        data = {**data, "action": ACTIONS.get(name.lower())}
     origin = payload.description(report, "topic") or payload.description(report, "source") or ""
     return read_event(data, place=f"{place}.data", query=query, registry=origin.rstrip("/").rpartition("/")[2] or None)
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from registrail.activity import METRICS, NOTHING, Breakdown, Counts, Grain, merge, total
+from registrail.activity import GRAINS, METRICS, NOTHING, Breakdown, Counts, Grain, merge, total
 from registrail.instants import Instant
 from registrail.ports import Account, Period
 from registrail.storage import keys
@@ -24,6 +24,7 @@ from registrail.storage.store import (
     Properties,
     Replace,
     Value,
+    delete_range,
 )
 
 TABLE: Final = "activity"
@@ -136,6 +137,16 @@ class EntityActivity:
             for entity in found
             if entity.properties["events"]
         ]
+
+    async def forget(self, registry: str, day: str) -> None:
+        """Delete the rows of a day: of the repositories that it names, and at last its own."""
+        partition = keys.encode(registry)
+        found = await self._store.get(TABLE, partition, keys.activity_row("day", None, day))
+        repositories: list[str | None] = [*(_breakdown(found.properties) if found else {}), None]
+        for repository in repositories:
+            for grain in GRAINS:
+                start = keys.activity_row(grain, repository, day)
+                await delete_range(self._store, TABLE, partition, start=start, stop=f"{start}~")
 
     async def _range(self, partition: str, grain: Grain, repository: str | None, start: str, stop: str) -> list[Entity]:
         first, last = (keys.activity_row(grain, repository, end) for end in (start, stop))

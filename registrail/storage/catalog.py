@@ -4,9 +4,11 @@ A store cannot be asked for its partitions, so before the first row goes into a 
 registries, the days of each registry's events, the days of deliveries. A process writes each name once.
 """
 
+from contextlib import suppress
 from typing import Final
 
-from registrail.storage.store import EntityStore, Merge
+from registrail.errors import ConflictError
+from registrail.storage.store import Delete, Entity, EntityStore, Merge, Value
 
 TABLE: Final = "catalog"
 _MOST_REMEMBERED: Final = 100_000
@@ -19,22 +21,32 @@ class Catalog:
         self._store = store
         self._written: set[tuple[str, str]] = set()
 
-    async def add(self, group: str, name: str) -> None:
-        """Make sure that a group has a name; both are parts of keys."""
+    async def add(self, group: str, name: str, **columns: Value) -> None:
+        """Make sure that a group has a name; both are parts of keys, and `columns` say what a key may have to cut."""
         if (group, name) in self._written:
             return
-        await self._store.commit(TABLE, group, [Merge(name, {})])
+        await self._store.commit(TABLE, group, [Merge(name, columns)])
         if len(self._written) >= _MOST_REMEMBERED:
             self._written.clear()
         self._written.add((group, name))
 
+    async def remove(self, group: str, name: str) -> None:
+        """Take a name from a group, when what it names is empty."""
+        self._written.discard((group, name))
+        with suppress(ConflictError):  # somebody else removed it
+            await self._store.commit(TABLE, group, [Delete(name)])
+
     async def names(self, group: str, start: str = "", stop: str | None = None) -> list[str]:
         """All names of a group, in order."""
-        found: list[str] = []
+        return [entity.row for entity in await self.entries(group, start, stop)]
+
+    async def entries(self, group: str, start: str = "", stop: str | None = None) -> list[Entity]:
+        """All names of a group with their columns, in order."""
+        found: list[Entity] = []
         after: str | None = None
         while True:
             page = await self._store.scan(TABLE, group, start=start, stop=stop, after=after)
-            found += [entity.row for entity in page.entities]
+            found += page.entities
             after = page.after
             if after is None:
                 return found

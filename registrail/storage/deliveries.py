@@ -2,17 +2,19 @@
 
 import gzip
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from registrail.instants import Instant
-from registrail.ports import Delivery, Outcome
+from registrail.instants import LAST_TICK, Instant
+from registrail.ports import Delivery, DeliveryPage, Outcome
 from registrail.storage import keys
 from registrail.storage.catalog import Catalog
 from registrail.storage.entities import joined, split
-from registrail.storage.store import Entity, EntityStore, Replace, Value
+from registrail.storage.store import Entity, EntityStore, Replace, Value, delete_range
 
 TABLE: Final = "deliveries"
+_ROW: Final = re.compile("[0-9]{19}~[0-9a-f]{1,64}")
 MOST_BYTES: Final = 900_000
 """Of a packed body; an entity holds 1 MiB. A body that does not compress to this is cut, and the row says so."""
 
@@ -31,23 +33,36 @@ class EntityDeliveries:
         await self._store.commit(
             TABLE,
             keys.delivery_partition(delivery.sender, day),
-            [Replace(delivery.id.partition("~")[2], _properties(delivery))],
+            [Replace(delivery.key, _properties(delivery))],
         )
 
-    async def latest(self, limit: int) -> Sequence[Delivery]:
-        """Read day after day until there are enough."""
-        found: list[Delivery] = []
-        by_day: dict[str, list[str]] = {}
+    async def get(self, delivery_id: str) -> Delivery | None:
+        """Read one row; its partition follows from the id."""
+        sender, _, row = delivery_id.partition("~")
+        inverted = row.partition("~")[0]
+        if not _ROW.fullmatch(row) or int(inverted) > LAST_TICK:
+            return None
+        partition = keys.delivery_partition(sender, Instant.from_inverted(inverted).day)
+        entity = await self._store.get(TABLE, partition, row)
+        return _delivery(sender, entity) if entity else None
+
+    async def days(self) -> Mapping[str, Sequence[str]]:
+        """Read the catalog."""
+        found: dict[str, list[str]] = {}
         for name in reversed(await self._catalog.names(TABLE)):
             day, _, sender = name.partition("~")
-            by_day.setdefault(day, []).append(keys.decode(sender))
-        for day, senders in by_day.items():
-            for sender in senders:
-                page = await self._store.scan(TABLE, keys.delivery_partition(sender, day), limit=limit)
-                found += [_delivery(sender, entity) for entity in page.entities]
-            if len(found) >= limit:
-                break
-        return sorted(found, key=lambda delivery: delivery.received_at, reverse=True)[:limit]
+            found.setdefault(keys.decode(sender), []).append(day)
+        return found
+
+    async def read(self, sender: str, day: str, *, after: str | None = None, limit: int = 100) -> DeliveryPage:
+        """Read a part of a partition."""
+        page = await self._store.scan(TABLE, keys.delivery_partition(sender, day), after=after, limit=limit)
+        return DeliveryPage([_delivery(sender, entity) for entity in page.entities], page.after)
+
+    async def forget(self, sender: str, day: str) -> None:
+        """Empty a partition, then take its name from the catalog."""
+        await delete_range(self._store, TABLE, keys.delivery_partition(sender, day))
+        await self._catalog.remove(TABLE, keys.join(day, keys.encode(sender)))
 
 
 def _properties(delivery: Delivery) -> Mapping[str, Value]:
@@ -60,7 +75,7 @@ def _properties(delivery: Delivery) -> Mapping[str, Value]:
         "path": delivery.path[:1024],
         "headers": _json(delivery.headers),
         "query": _json(delivery.query),
-        "body_bytes": len(delivery.body),
+        "body_bytes": delivery.body_bytes,
         "outcome": delivery.outcome,
         "status": delivery.status,
         "accepted": delivery.accepted,
@@ -68,6 +83,8 @@ def _properties(delivery: Delivery) -> Mapping[str, Value]:
         "rejected": delivery.rejected,
         "duration_ms": float(delivery.duration_ms),
     }
+    if delivery.replayed_at is not None:
+        properties["replayed_at"] = delivery.replayed_at
     if delivery.reason is not None:
         properties["reason"] = delivery.reason
     if delivery.problem is not None:
@@ -81,10 +98,10 @@ def _json(pairs: Mapping[str, str]) -> str:
     fitting: dict[str, str] = {}
     room = 30_000
     for name, value in pairs.items():
-        room -= len(json.dumps({name: value}))
-        if room < 0:
-            break
-        fitting[name] = value
+        length = len(json.dumps({name: value}))
+        if length <= room:
+            room -= length
+            fitting[name] = value
     return json.dumps(fitting)
 
 
@@ -99,8 +116,10 @@ def _delivery(sender: str, entity: Entity) -> Delivery:
         headers=json.loads(columns["headers"]),
         query=json.loads(columns["query"]),
         body=gzip.decompress(joined("body", columns)),
+        body_bytes=columns["body_bytes"],
         outcome=cast("Outcome", columns["outcome"]),
         status=columns["status"],
+        replayed_at=columns.get("replayed_at"),
         reason=columns.get("reason"),
         problem=columns.get("problem"),
         accepted=columns["accepted"],

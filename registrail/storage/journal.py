@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from registrail.events import Arrival, RegistryEvent, arrival_hash, content_hash
 from registrail.instants import Instant
@@ -10,7 +10,7 @@ from registrail.ports import EventPage
 from registrail.storage import keys
 from registrail.storage.catalog import Catalog
 from registrail.storage.entities import event_properties, recorded_event
-from registrail.storage.store import EntityStore, Merge, Operation, Value, commits
+from registrail.storage.store import EntityStore, Merge, Operation, Value, commits, delete_range
 
 TABLE: Final = "events"
 REGISTRIES: Final = "registries"
@@ -33,7 +33,7 @@ class EntityJournal:
             await self._write(registry, day, rows)
 
     async def _write(self, registry: str, day: str, rows: dict[str, dict[str, Value]]) -> None:
-        await self._catalog.add(REGISTRIES, keys.encode(registry))
+        await self._catalog.add(REGISTRIES, keys.encode(registry), registry=registry)
         await self._catalog.add(_days(registry), day)
         operations: list[Operation] = [Merge(row, properties) for row, properties in rows.items()]
         partition = keys.event_partition(registry, day)
@@ -42,7 +42,7 @@ class EntityJournal:
 
     async def registries(self) -> Sequence[str]:
         """Every registry, by name."""
-        return [keys.decode(part) for part in await self._catalog.names(REGISTRIES)]
+        return [cast("str", entry.properties["registry"]) for entry in await self._catalog.entries(REGISTRIES)]
 
     async def days(self, registry: str, since: Instant | None, until: Instant | None) -> Sequence[str]:
         """Days with events, newest first."""
@@ -69,6 +69,11 @@ class EntityJournal:
             TABLE, keys.event_partition(registry, day), start=start, stop=stop, after=after, limit=limit
         )
         return EventPage([recorded_event(entity.row, entity.properties) for entity in page.entities], page.after)
+
+    async def forget(self, registry: str, day: str) -> None:
+        """Empty a partition, then take its name from the catalog."""
+        await delete_range(self._store, TABLE, keys.event_partition(registry, day))
+        await self._catalog.remove(_days(registry), day)
 
 
 def _days(registry: str) -> str:

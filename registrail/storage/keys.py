@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Final
 
-from registrail.instants import Instant
+from registrail.instants import LAST_TICK, Instant
 
 LONGEST_PART: Final = 256
 """Characters of an encoded part; a longer one is cut and ends in `=` `=` and a hash (names that no registry allows)."""
@@ -74,7 +74,7 @@ def undated_row(content: str, arrival: str) -> str:
 
 def time_range(since: Instant | None, until: Instant | None) -> tuple[str, str | None]:
     """The rows of `since` <= time < `until` in a partition ordered newest first, as `start` and `stop` of a scan."""
-    start = Instant(until.ticks - 1).inverted if until and until.ticks else ""
+    start = f"{LAST_TICK + 1 - until.ticks:019d}" if until else ""
     stop = Instant(since.ticks - 1).inverted if since and since.ticks else None
     return start, stop
 

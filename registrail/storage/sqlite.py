@@ -61,8 +61,9 @@ class SqliteStore:
     memory there is nothing to wait for, and calls are made in place.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._thread = None if path == ":memory:" else ThreadPoolExecutor(1, thread_name_prefix="sqlite")
 
@@ -128,7 +129,7 @@ class SqliteStore:
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._connection is None:
-                self._connection = _connect(self._path)
+                self._connection = _connect(self._path, self._busy_seconds)
             return work(self._connection)
         except sqlite3.Error as error:
             message = f"SQLite, {self._path}: {error}"
@@ -136,15 +137,22 @@ class SqliteStore:
             if code in _BUSY or code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
                 raise StorageUnavailableError(message) from error
             raise StorageRefusedError(message) from error
+        except OSError as error:
+            message = f"SQLite, {self._path}: the folder cannot be made: {error.strerror}"
+            raise StorageRefusedError(message) from error
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str, busy_seconds: float) -> sqlite3.Connection:
     if path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(_SCHEMA)
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -153,10 +161,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite itself rolls back when the disk is full
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _apply(connection: sqlite3.Connection, key: tuple[str, str, str], operation: Operation, index: int) -> str | None:

@@ -1,9 +1,11 @@
 """The one small port that both engines speak: entities in partitions, ordered by row key, each with a version."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from registrail.errors import ConflictError
 from registrail.instants import Instant
 
 Value = str | bool | int | float | bytes | Instant
@@ -146,3 +148,20 @@ def estimate(properties: Properties) -> int:
         elif isinstance(value, bytes):
             size += 4 * len(value) // 3
     return size
+
+
+async def delete_range(
+    store: EntityStore, table: str, partition: str, *, start: str = "", stop: str | None = None
+) -> None:
+    """Delete the rows of a range in batches; safe to repeat, and to do twice at once."""
+    while True:
+        page = await store.scan(table, partition, start=start, stop=stop, limit=MOST_OPERATIONS)
+        if not page.entities:
+            return
+        try:
+            await store.commit(table, partition, [Delete(entity.row) for entity in page.entities])
+        except ConflictError:
+            # Somebody else deletes the same rows: one by one, what is gone already does no harm.
+            for entity in page.entities:
+                with suppress(ConflictError):
+                    await store.commit(table, partition, [Delete(entity.row)])

@@ -1,4 +1,4 @@
-"""The query API: `/api/…`."""
+"""The query API: `/api/…`; what concerns deliveries is in `web/deliveries.py`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,7 +8,7 @@ import fastapi
 
 from registrail.activity import Grain
 from registrail.events import RecordedEvent
-from registrail.ports import Delivery, Period
+from registrail.ports import Period
 from registrail.query import EventFilter, Query, RegistryHealth
 from registrail.web.parameters import moment
 
@@ -20,6 +20,7 @@ def router(query: Query) -> fastapi.APIRouter:
     """The routes, with what they ask."""
     api = fastapi.APIRouter(prefix="/api")
 
+    @api.head("/events", include_in_schema=False)
     @api.get("/events")
     async def events(  # noqa: PLR0913, PLR0917 - one for each parameter
         registry: str | None = None,
@@ -46,8 +47,9 @@ def router(query: Query) -> fastapi.APIRouter:
             until=moment("until", until, now),
         )
         found = await query.events(wanted, limit=limit, cursor=cursor or None)
-        return _list([event_json(recorded) for recorded in found.items], found.next)
+        return listed([event_json(recorded) for recorded in found.items], found.next)
 
+    @api.head("/activity", include_in_schema=False)
     @api.get("/activity")
     async def activity(
         registry: str | None = None,
@@ -65,13 +67,9 @@ def router(query: Query) -> fastapi.APIRouter:
             since=moment("since", since, now),
             until=moment("until", until, now),
         )
-        return _list([period_json(period) for period in periods])
+        return listed([period_json(period) for period in periods])
 
-    @api.get("/deliveries")
-    async def deliveries(limit: Limit = 100) -> Json:
-        """The newest requests of senders and what became of them."""
-        return _list([delivery_json(delivery) for delivery in await query.latest_deliveries(limit)])
-
+    @api.head("/health", include_in_schema=False)
     @api.get("/health")
     async def health(request: fastapi.Request) -> Json:
         """Whether the store answers; for readers also each registry's last event and slots that await a fold."""
@@ -82,7 +80,8 @@ def router(query: Query) -> fastapi.APIRouter:
     return api
 
 
-def _list(items: Sequence[Json], cursor: str | None = None) -> Json:
+def listed(items: Sequence[Json], cursor: str | None = None) -> Json:
+    """A list as every endpoint answers it."""
     return {"items": items, "next": cursor}
 
 
@@ -109,26 +108,6 @@ def period_json(period: Period) -> Json:
         "grain": period.grain,
         "period": period.period,
         **asdict(period.counts),
-    }
-
-
-def delivery_json(delivery: Delivery) -> Json:
-    """A delivery without its body."""
-    return {
-        "id": delivery.id,
-        "sender": delivery.sender,
-        "received_at": delivery.received_at.isoformat(),
-        "method": delivery.method,
-        "path": delivery.path,
-        "outcome": delivery.outcome,
-        "status": delivery.status,
-        "reason": delivery.reason,
-        "problem": delivery.problem,
-        "accepted": delivery.accepted,
-        "ignored": delivery.ignored,
-        "rejected": delivery.rejected,
-        "body_bytes": len(delivery.body),
-        "duration_ms": delivery.duration_ms,
     }
 
 

@@ -10,9 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from registrail.errors import InvalidParameterError, StorageError
+from registrail.ingest import Ingest
 from registrail.query import Query
 from registrail.settings import Settings
-from registrail.web import api, pages
+from registrail.web import api, deliveries, pages
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -30,10 +31,11 @@ CLOSED: Final = (
 )
 
 
-def web_app(query: Query, settings: Settings) -> FastAPI:
+def web_app(query: Query, ingest: Ingest, settings: Settings) -> FastAPI:
     """Make the app. On Azure it is shown to people whom the platform has signed in, and to nobody else."""
     app = FastAPI(title="Registrail", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.include_router(api.router(query))
+    app.include_router(deliveries.router(query, ingest))
     app.include_router(pages.router(query))
     app.mount("/static", pages.static_files(), name="static")
     app.add_exception_handler(InvalidParameterError, _invalid_parameter)
@@ -46,7 +48,9 @@ def web_app(query: Query, settings: Settings) -> FastAPI:
         request.state.may_read = not settings.on_azure or (
             settings.behind_sign_in and "x-ms-client-principal-id" in request.headers
         )
-        if request.state.may_read or request.url.path == HEALTH:
+        if request.method == "POST" and _from_elsewhere(request):
+            response = _problem(HTTPStatus.FORBIDDEN, "this was sent from a page of another site")
+        elif request.state.may_read or request.url.path == HEALTH:
             response = await forward(request)
         else:
             response = _problem(HTTPStatus.FORBIDDEN, CLOSED)
@@ -55,6 +59,14 @@ def web_app(query: Query, settings: Settings) -> FastAPI:
         return response
 
     return app
+
+
+def _from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that another site's page makes the request; programs say nothing.
+
+    Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
+    """
+    return request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
 
 
 def _problem(status: int, detail: str, **more: object) -> Response:
@@ -82,4 +94,6 @@ async def _storage_trouble(_: Request, error: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     known = cast("HTTPException", error)
-    return _problem(known.status_code, str(known.detail))
+    response = _problem(known.status_code, str(known.detail))
+    response.headers.update(known.headers or {})
+    return response

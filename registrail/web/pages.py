@@ -15,7 +15,7 @@ from registrail import activity
 from registrail.activity import Counts
 from registrail.instants import TICKS_PER_SECOND, Instant
 from registrail.ports import Period
-from registrail.query import EventFilter, Query
+from registrail.query import DeliveryFilter, EventFilter, Query
 from registrail.web import chart
 
 HOURS: Final = 48
@@ -51,7 +51,8 @@ def router(query: Query) -> APIRouter:
     async def overview(request: Request) -> Response:
         now = query.clock()
         since = now.plus(-timedelta(hours=HOURS - 1))
-        periods = await query.activity_of("hour", since=since)
+        until = now.plus(timedelta(microseconds=1))  # with the hour that begins just now, without those ahead of it
+        periods = await query.activity_of("hour", since=since, until=until)
         listed = await query.events(EventFilter(), limit=EVENTS)
         registries = await query.health()
         page = templates.get_template("overview.html").render(
@@ -65,7 +66,7 @@ def router(query: Query) -> APIRouter:
             more=listed.next is not None,
             registries=registries,
             samples=[one.registry for one in registries if one.registry.endswith(SAMPLE_ENDING)],
-            deliveries=await query.latest_deliveries(DELIVERIES),
+            deliveries=(await query.delivered(DeliveryFilter(), limit=DELIVERIES)).items,
         )
         return HTMLResponse(page)
 

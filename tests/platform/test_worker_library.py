@@ -189,9 +189,11 @@ async def test_every_function_is_indexed(host: Host) -> None:
         "receive_hook": ("httpTrigger", "hooks/{sender}", {"POST", "OPTIONS"}, "FUNCTION"),
         "receive_event": ("eventGridTrigger", None, set(), None),
         "summarize_activity": ("timerTrigger", None, set(), None),
+        "expire_history": ("timerTrigger", None, set(), None),
         "web": ("httpTrigger", "{*path}", {"GET", "HEAD", "POST"}, "ANONYMOUS"),
     }
     assert host.trigger("summarize_activity")["schedule"] == "%SUMMARIZE_SCHEDULE%"
+    assert host.trigger("expire_history")["schedule"] == "%EXPIRE_SCHEDULE%"
 
 
 async def test_a_webhook_is_stored(host: Host) -> None:
@@ -263,9 +265,10 @@ async def test_an_event_grid_event_is_stored(host: Host) -> None:
 
 
 async def test_the_timer_runs(host: Host) -> None:
-    """The fold runs on the host's own timer message."""
+    """Folding and expiring run on the host's own timer message."""
     timer = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
     assert await host.invoke("summarize_activity", json=json.dumps(timer)) is None
+    assert await host.invoke("expire_history", json=json.dumps(timer)) is None
 
 
 async def test_the_web_function_answers(host: Host) -> None:

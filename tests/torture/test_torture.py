@@ -1,0 +1,85 @@
+"""A short form of `make torture`, and what it says in the end."""
+
+from collections import Counter
+
+import pytest
+
+from torture.oracle import Findings
+from torture.plan import Channel, Engine, plan
+from torture.report import Outcome, details, verdict
+from torture.run import run
+from torture.sender import identities, request
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(("seed", "hosts"), [(2, 1), (3, 3)])
+def test_sqlite(seed: int, hosts: int) -> None:
+    """Hosts are killed; one, and three on one file whose folds race."""
+    tortured(seed, Engine.SQLITE, hosts)
+
+
+@pytest.mark.sockets
+@pytest.mark.azurite
+@pytest.mark.xdist_group("azurite")
+@pytest.mark.parametrize(("seed", "hosts"), [(1, 1), (3, 3)])
+def test_azurite(seed: int, hosts: int) -> None:
+    """Hosts are killed, and the line to the store breaks in every way."""
+    outcome = tortured(seed, Engine.AZURITE, hosts)
+    assert outcome.met.total() > outcome.met["none"] > 0
+
+
+def tortured(seed: int, engine: Engine, hosts: int) -> Outcome:
+    """Make a run that must end well and that must have been hard."""
+    planned = plan(seed, 150, engine, hosts)
+    outcome = run(planned)
+    assert outcome.findings.innocent, "\n".join(details(outcome))
+    assert outcome.findings.acknowledged == len({event for each in planned.sequence for event in identities(each)})
+    assert outcome.lives > hosts
+    return outcome
+
+
+def test_a_plan_follows_from_its_seed() -> None:
+    """Whoever has the seed of a failed run can make it again."""
+    assert plan(7, 100) == plan(7, 100)
+    assert plan(7, 100).sequence != plan(8, 100).sequence
+
+
+def test_plans_are_varied() -> None:
+    """Both engines, a third with three hosts, every channel, arrays, repetitions, late events, several kills."""
+    plans = [plan(seed, 100) for seed in range(1, 31)]
+    deliveries = [delivery for each in plans for delivery in each.sequence]
+    assert {each.engine for each in plans} == set(Engine)
+    assert sum(each.hosts == 3 for each in plans) == 10
+    assert {delivery.channel for delivery in deliveries} == set(Channel)
+    assert max(len(delivery.happenings) for delivery in deliveries) > 30
+    assert {kill.host for each in plans for kill in each.kills} == {0, 1, 2}
+    told = [event for delivery in plans[0].sequence for event in identities(delivery)]
+    assert max(Counter(told).values()) >= 2
+    assert len({event.at[:10] for event in told}) >= 2
+    assert 2970 < sum(len({event for delivery in each.sequence for event in identities(delivery)}) for each in plans)
+
+
+def test_every_delivery_can_be_told() -> None:
+    """A request tells as many events as its delivery has, at an address that there is."""
+    deliveries = [delivery for seed in range(1, 6) for delivery in plan(seed, 100).sequence]
+    assert {request(delivery).path for delivery in deliveries} == {
+        "/hooks/acr",
+        "/hooks/eventgrid",
+        "/hooks/distribution",
+        "/runtime/webhooks/eventgrid",
+    }
+    for delivery in deliveries:
+        assert request(delivery).body.count(b'"timestamp"') == len(delivery.happenings)
+
+
+def test_the_verdict_is_one_line() -> None:
+    """It adds up, names failed seeds, and ends in one word."""
+    good = Outcome(plan=plan(1, 5), findings=Findings(acknowledged=1200), seconds=1.0)
+    bad = Outcome(plan=plan(2, 5), findings=Findings(acknowledged=5, missing=1, problems=("oh",)), seconds=1.0)
+    assert verdict([good, good], 1) == (
+        "torture: 2 runs, 2,400 events acknowledged, 0 missing, 0 double, 0 miscounted, seed 1: PASSED"
+    )
+    assert verdict([good, bad], 1) == (
+        "torture: 2 runs, 1,205 events acknowledged, 1 missing, 0 double, 0 miscounted, seed 1: FAILED (seeds 2)"
+    )
+    assert list(details(bad))[1:] == ["seed 2: oh"]
