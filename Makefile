@@ -68,7 +68,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: FORCE help run demo azurite test test-registry test-runtime test-newest test-platform lint types lock lock-check clean
+.PHONY: FORCE help run demo azurite torture fuzz bench-ingest bench-wire test test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -101,6 +101,18 @@ test-newest: $(NEWEST) ## The units on Python 3.13
 
 test-platform: $(NEWEST) ## The app in Microsoft's own worker library, on Python 3.13
 	.venv-3.13/bin/pytest -m platform tests/platform
+
+torture: $(DEV) $(AZURITE) ## Crashes and faults: RUNS=50 EVENTS=400 SEED=1, on both stores
+	.venv/bin/python -m torture --seed $(or $(SEED),1) --runs $(or $(RUNS),50) --events $(or $(EVENTS),400)
+
+fuzz: $(DEV) ## Mutated payloads through the hook: COUNT=200000 SEED=1
+	.venv/bin/python -m torture.fuzz --seed $(or $(SEED),1) --count $(or $(COUNT),200000)
+
+bench-ingest: $(DEV) $(AZURITE) ## How fast events become durable, beside the plain way
+	.venv/bin/python -m bench.ingest
+
+bench-wire: $(DEV) $(AZURITE) ## What our codec for Table Storage costs, beside the SDK
+	.venv/bin/python -m bench.wire
 
 lint: $(DEV) lock-check ## ruff, the layers, the lock files
 	.venv/bin/ruff check

@@ -59,7 +59,7 @@ class Settings:
             value = given.get(name)
             if value is None:
                 return None
-            if not (value.isascii() and value.isdigit() and 0 < int(value[:20]) <= most):
+            if not (value.isascii() and value.isdigit() and len(value) <= len(str(most)) and 0 < int(value) <= most):
                 problems.append(f"{name} must be a number of {unit} from 1 to {most}, not {value[:40]!r}")
                 return None
             return int(value)

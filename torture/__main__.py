@@ -1,6 +1,7 @@
 """`python -m torture`: many runs, one line of verdict."""
 
 import logging
+import signal
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ def main(  # noqa: PLR0913 - one for each option
 
     A failed run can be made again: --seed THAT --runs 1 with the same --events.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # hosts are ended then too, as with Ctrl-C
     logging.getLogger("httpx").setLevel(logging.WARNING)
     outcomes: list[Outcome] = []
     console = Console(stderr=True)

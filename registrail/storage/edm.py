@@ -1,7 +1,7 @@
 """Entities as Table Storage's JSON, with the types of the Entity Data Model. Pure.
 
-`odata=minimalmetadata` names every type that JSON has not, and brings the ETags. Without metadata an answer says neither,
-and reading its JSON takes only a fifth less time.
+`odata=minimalmetadata` names every type that JSON has not, and brings the ETags. Without metadata an answer says
+neither, and reading its JSON takes only a fifth less time.
 
 Sources:
     https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations
@@ -10,9 +10,8 @@ Sources:
 
 import binascii
 import json
-import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,7 +19,7 @@ from registrail.instants import TICKS_PER_DAY, TICKS_PER_SECOND, Instant
 from registrail.storage.store import Entity, Properties, Value
 
 _TYPE: Final = "@odata.type"
-_TICKS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,7}))?Z")
+_SECONDS: Final = len("2026-06-15T12:00:00Z")
 
 _as_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -57,14 +56,14 @@ def from_json(raw: dict[str, Any]) -> Entity:
 
 
 def _instant(text: str) -> Instant:
-    """An `Instant.parse` for what the service writes."""
-    match = _TICKS.fullmatch(text)
-    if match is None:
+    """What `Instant.parse` does, faster, for what the service writes: UTC with up to seven fractional digits."""
+    fraction = text[20:-1]
+    if text[10:11] != "T" or text[-1:] != "Z" or not (fraction.isdecimal() or len(text) == _SECONDS):
         return Instant.parse(text)
-    day, hour, minute, second, fraction = match.groups("0")
-    seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
-    ticks = int(fraction.ljust(7, "0"))
-    return Instant((date.fromisoformat(day).toordinal() - 1) * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + ticks)
+    moment = datetime.fromisoformat(text[:19])
+    seconds = moment.hour * 3600 + moment.minute * 60 + moment.second
+    ticks = int(fraction[:7].ljust(7, "0"))
+    return Instant((moment.toordinal() - 1) * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + ticks)
 
 
 _READ: Final[Mapping[str, Callable[[Any], Value]]] = {

@@ -1,20 +1,29 @@
 """Entities in one SQLite file: the engine that needs no server.
 
-One table, clustered by key, in WAL mode with `synchronous=FULL`: a commit is on the disk before it returns. Several
-processes may share a file; SQLite lets one of them write at a time. In memory it is what tests run on.
+One table, clustered by key, in WAL mode with `synchronous=FULL`: a commit is on the disk before it returns. Commits
+that are asked for while the disk is busy go to it together. Several processes may share a file; SQLite lets one of them
+write at a time. In memory it is what tests run on.
 """
 
 import asyncio
 import base64
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
-from registrail.errors import ConflictError, StorageRefusedError, StorageUnavailableError
+from registrail.errors import (
+    ConflictError,
+    RegistrailError,
+    StorageError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 from registrail.instants import Instant
 from registrail.storage.store import (
     Delete,
@@ -51,7 +60,21 @@ _INSERT: Final = (
 _MERGED: Final = "json_patch(entities.properties, excluded.properties)"
 _ON_CONFLICT: Final = 'ON CONFLICT ("table", partition, row) DO'
 
-_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""Errors that may be over the next time: another process's turn, a disk that somebody tidies up."""
+
+MOST_AT_ONCE: Final = 1000
+"""Commits in one transaction."""
+
+
+@dataclass(eq=False, slots=True)
+class _Commit:
+    """One caller's operations, and where to tell how it went."""
+
+    table: str
+    partition: str
+    operations: Sequence[Operation]
+    done: Future[Sequence[str | None]] = field(default_factory=Future)
 
 
 class SqliteStore:
@@ -65,6 +88,7 @@ class SqliteStore:
         self._path = path
         self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
+        self._waiting: deque[_Commit] = deque()
         self._thread = None if path == ":memory:" else ThreadPoolExecutor(1, thread_name_prefix="sqlite")
 
     async def get(self, table: str, partition: str, row: str) -> Entity | None:
@@ -101,17 +125,15 @@ class SqliteStore:
         return Page(entities, entities[-1].row if len(rows) > limit else None)
 
     async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
-        """Do all operations in one transaction."""
+        """Do all operations or none; what other callers ask for at the same time goes into the same transaction."""
         check_operations(operations)
-
-        def work(connection: sqlite3.Connection) -> list[str | None]:
-            with _transaction(connection):
-                return [
-                    _apply(connection, (table, partition, operation.row), operation, index)
-                    for index, operation in enumerate(operations)
-                ]
-
-        return await self._call(work)
+        commit = _Commit(table, partition, operations)
+        self._waiting.append(commit)
+        if self._thread is None:
+            self._write()
+            return commit.done.result()
+        self._thread.submit(self._write)
+        return await asyncio.wrap_future(commit.done)
 
     async def close(self) -> None:
         """Close the file; what was committed is there already."""
@@ -120,6 +142,25 @@ class SqliteStore:
             self._connection = None
         if self._thread is not None:
             self._thread.shutdown()
+
+    def _write(self) -> None:
+        """Write what is waiting in one transaction, and tell everybody when it is on the disk."""
+        commits: list[_Commit] = []
+        while self._waiting and len(commits) < MOST_AT_ONCE:
+            commit = self._waiting.popleft()
+            if commit.done.set_running_or_notify_cancel():
+                commits.append(commit)
+        if not commits:
+            return
+        try:
+            outcomes = self._run(lambda connection: _together(connection, commits))
+        except StorageError as error:
+            outcomes = [type(error)(*error.args) for _ in commits]
+        for commit, outcome in zip(commits, outcomes, strict=True):
+            if isinstance(outcome, RegistrailError):
+                commit.done.set_exception(outcome)
+            else:
+                commit.done.set_result(outcome)
 
     async def _call(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._thread is None:
@@ -133,10 +174,7 @@ class SqliteStore:
             return work(self._connection)
         except sqlite3.Error as error:
             message = f"SQLite, {self._path}: {error}"
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _BUSY or code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
-                raise StorageUnavailableError(message) from error
-            raise StorageRefusedError(message) from error
+            raise (StorageUnavailableError if _passes(error) else StorageRefusedError)(message) from error
         except OSError as error:
             message = f"SQLite, {self._path}: the folder cannot be made: {error.strerror}"
             raise StorageRefusedError(message) from error
@@ -166,6 +204,35 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:  # SQLite itself rolls back when the disk is full
             connection.execute("ROLLBACK")
         raise
+
+
+def _together(
+    connection: sqlite3.Connection, commits: Sequence[_Commit]
+) -> list[Sequence[str | None] | RegistrailError]:
+    """Do many commits in one transaction, so that they wait for the disk once; one that fails leaves no trace."""
+    with _transaction(connection):
+        return [_one(connection, commit) for commit in commits]
+
+
+def _one(connection: sqlite3.Connection, commit: _Commit) -> Sequence[str | None] | RegistrailError:
+    connection.execute("SAVEPOINT one")
+    try:
+        versions = [
+            _apply(connection, (commit.table, commit.partition, operation.row), operation, index)
+            for index, operation in enumerate(commit.operations)
+        ]
+    except (ConflictError, sqlite3.Error) as error:
+        if isinstance(error, sqlite3.Error) and (_passes(error) or not connection.in_transaction):
+            raise
+        connection.execute("ROLLBACK TO one")
+        connection.execute("RELEASE one")
+        return error if isinstance(error, ConflictError) else StorageRefusedError(f"SQLite: {error}")
+    connection.execute("RELEASE one")
+    return versions
+
+
+def _passes(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 def _apply(connection: sqlite3.Connection, key: tuple[str, str, str], operation: Operation, index: int) -> str | None:

@@ -121,7 +121,7 @@ class TablesStore:
         return Page(entities, entities[-1].row if more and entities else None)
 
     async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
-        """Do all operations in one transaction, or one operation in a request of its own."""
+        """Do all operations in one transaction."""
         check_operations(operations)
         async with self._limit():
             outcome = await self._commit(table, partition, operations)
@@ -143,11 +143,8 @@ class TablesStore:
         self, table: str, partition: str, operations: Sequence[Operation]
     ) -> Sequence[str | None] | Failure:
         conditional = any(isinstance(operation, Insert | Delete) or operation.version for operation in operations)
-        if len(operations) == 1 and wire.is_plain(operations[0]):
-            request, read = wire.plain(table, partition, operations[0]), wire.plain_version
-        else:
-            request = wire.transaction(self._line.url, table, partition, operations)
-            read = partial(wire.versions, operations=operations)
+        request = wire.transaction(self._line.url, table, partition, operations)
+        read = partial(wire.versions, operations=operations)
         return await self._line.ask(request, read, repeatable=not conditional)
 
     @asynccontextmanager

@@ -12,11 +12,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final
 from urllib.parse import quote
 
 from registrail.storage import edm
-from registrail.storage.store import Delete, Entity, Insert, Merge, Operation, Replace
+from registrail.storage.store import Delete, Entity, Insert, Merge, Operation
 
 VERSION: Final = "2019-02-02"
 """Of the service's interface: the one that the SDK speaks."""
@@ -80,7 +80,11 @@ class Rows:
 
 
 def transaction(url: str, table: str, partition: str, operations: Sequence[Operation]) -> Request:
-    """All operations or none. `url` is the account's, because the operations inside name theirs in full."""
+    """All operations or none. `url` is the account's, because the operations inside name theirs in full.
+
+    One operation alone goes this way too: a request of its own takes as much CPU (`bench/wire.py`), and aiohttp repeats
+    a PUT or DELETE by itself when a connection breaks, also one that expects a version.
+    """
     base = f"{url}/{table}"
     parts = [_HEAD]
     for number, operation in enumerate(operations):
@@ -99,23 +103,6 @@ def transaction(url: str, table: str, partition: str, operations: Sequence[Opera
     parts.append(_TAIL)
     headers = _COMMON | {"Content-Type": f"multipart/mixed; boundary={_BATCH}"}
     return Request("POST", "/$batch", headers, "".join(parts).encode())
-
-
-def is_plain(operation: Operation) -> TypeGuard[Insert | Merge | Replace]:
-    """Whether an operation may be sent outside of a transaction.
-
-    Not one that expects a version: aiohttp repeats PUT and DELETE by itself when a connection breaks, and the
-    repetition would meet the version that the first one wrote.
-    """
-    return not isinstance(operation, Delete) and _verb(operation)[1] is None
-
-
-def plain(table: str, partition: str, operation: Insert | Merge | Replace) -> Request:
-    """One operation, for which `is_plain` holds, as a request of its own."""
-    method, _ = _verb(operation)
-    target = f"/{table}" if method == "POST" else f"/{table}({_keys(partition, operation.row, _OUTSIDE)})"
-    headers = _COMMON | {"Content-Type": "application/json", "Prefer": "return-no-content"}
-    return Request(method, target, headers, edm.to_json(partition, operation.row, operation.properties).encode())
 
 
 def point(table: str, partition: str, row: str) -> Request:
@@ -169,14 +156,6 @@ def versions(answer: Answer, operations: Sequence[Operation]) -> Sequence[str | 
     return read
 
 
-def plain_version(answer: Answer) -> Sequence[str | None] | Failure:
-    """The row's new version."""
-    if answer.status not in {201, 204}:
-        return failure(answer)
-    etag = answer.headers.get("ETag")
-    return [etag] if etag else Failure(answer.status, UNREADABLE, "an answer without an ETag")
-
-
 def rows(answer: Answer) -> Rows | Failure:
     """What a query found."""
     if answer.status != 200:  # noqa: PLR2004 - OK
@@ -185,10 +164,14 @@ def rows(answer: Answer) -> Rows | Failure:
         entities = [edm.from_json(raw) for raw in json.loads(answer.body)["value"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Failure(answer.status, UNREADABLE, f"not the JSON of entities: {error!r}")
+    return Rows(entities, continuation(answer))
+
+
+def continuation(answer: Answer) -> str | None:
+    """What to add to a query to go on where this answer ended."""
     names = ("NextPartitionKey", "NextRowKey")
-    continuation = {name: answer.headers.get(f"x-ms-continuation-{name}") for name in names}
-    following = "&".join(f"{name}={quote(value, safe='')}" for name, value in continuation.items() if value)
-    return Rows(entities, following or None)
+    found = {name: answer.headers.get(f"x-ms-continuation-{name}") for name in names}
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in found.items() if value) or None
 
 
 def entity(answer: Answer) -> Entity | Failure:

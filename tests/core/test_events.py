@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from registrail.events import RegistryEvent, arrival_hash, content_hash
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 EVENTS = st.builds(
     RegistryEvent,
     action=TEXTS,

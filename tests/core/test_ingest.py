@@ -29,7 +29,7 @@ from registrail.storage.store import Operation
 NOON: Final = Instant.parse("2026-06-15T12:00:00Z")
 D: Final = "sha256:80f0d5c8786bb9e621a45ece0db56d11cdc624ad20da9fe62e9d25490f331d7d"
 TOPIC: Final = "/subscriptions/s/registries/r"
-SECRET: Final = "hunter2-Geheimnis"
+SECRET: Final = "hunter2-Geheimnis"  # noqa: S105 - made up
 LIMIT: Final = 1_048_576
 
 
@@ -228,9 +228,7 @@ async def test_a_broken_log_does_not_fail_stored_events(caplog: pytest.LogCaptur
     app = on(BrokenStore("deliveries"))
     receipt = await receive(app, "acr", acr())
     assert (receipt.status, len(await recorded(app))) == (200, 1)
-    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "delivery log failed"
-    ]
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == ["delivery log failed"]
 
 
 @pytest.mark.parametrize("sender", ONE_OF_EACH)
@@ -274,9 +272,7 @@ async def test_a_batch_that_is_unreadable_in_part(app: UseCases, sender: str, ba
         ("distribution", notification(event(action="pull")), 1),
     ],
 )
-async def test_what_is_none_of_our_business_is_200(
-    app: UseCases, sender: str, request_: Request, ignored: int
-) -> None:
+async def test_what_is_none_of_our_business_is_200(app: UseCases, sender: str, request_: Request, ignored: int) -> None:
     """It is counted as ignored, the log has it, and no event comes of it."""
     receipt = await receive(app, sender, request_)
     [delivery] = await delivered(app)
@@ -337,9 +333,7 @@ async def test_credentials_are_stored_nowhere(store: SqliteStore, app: UseCases)
     assert "AzureContainerRegistry/1.0" in rows(store)
     delivery = (await delivered(app))[0]
     assert (delivery.query["registry"], delivery.query["page"], delivery.query["code"]) == ("r", "7", "(redacted)")
-    assert delivery.headers["x-original-url"] == (
-        "/hooks/acr?code=(redacted)&registry=r&x-api-key=(redacted)"
-    )
+    assert delivery.headers["x-original-url"] == ("/hooks/acr?code=(redacted)&registry=r&x-api-key=(redacted)")
 
 
 async def test_credentials_are_not_logged(app: UseCases, caplog: pytest.LogCaptureFixture) -> None:
@@ -347,9 +341,7 @@ async def test_credentials_are_not_logged(app: UseCases, caplog: pytest.LogCaptu
     caplog.set_level(logging.DEBUG)
     await receive(app, "acr", Request(headers={"authorization": SECRET}, query={"code": SECRET}, body=acr().body))
     assert [record for record in caplog.records if SECRET in repr(record.__dict__)] == []
-    assert [record.message for record in caplog.records if record.name == "registrail.ingest"] == [
-        "delivery accepted"
-    ]
+    assert [record.message for record in caplog.records if record.name == "registrail.ingest"] == ["delivery accepted"]
 
 
 def test_what_is_no_credential_is_legible() -> None:
@@ -554,7 +546,13 @@ async def test_journal_and_activity_equal_a_recount(events: list[Sent], data: st
     )
     found = [one.event for one in await recorded(app)]
     assert expected == sorted(
-        (one.occurred_at.isoformat() if one.occurred_at else "", one.registry, one.repository, one.action, one.tag or "")
+        (
+            one.occurred_at.isoformat() if one.occurred_at else "",
+            one.registry,
+            one.repository,
+            one.action,
+            one.tag or "",
+        )
         for one in found
     )
     for grain, registry in itertools.product(GRAINS, ("a.io", "b.io")):

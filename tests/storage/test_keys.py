@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from registrail.instants import LAST_TICK, Instant
 from registrail.storage import keys
 
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
+TEXTS = st.text(st.characters(codec="utf-8"))
 FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f~%*]|[^\x20-\x7e]")
 
 

@@ -1,9 +1,17 @@
 """A short form of `make torture`, and what it says in the end."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from registrail.local.processes import poll
+from torture.faults import Weather
 from torture.oracle import Findings
 from torture.plan import Channel, Engine, plan
 from torture.report import Outcome, details, verdict
@@ -30,7 +38,8 @@ def test_azurite(seed: int, hosts: int) -> None:
 
 def tortured(seed: int, engine: Engine, hosts: int) -> Outcome:
     """Make a run that must end well and that must have been hard."""
-    planned = plan(seed, 150, engine, hosts)
+    weather = Weather(rate=0.1)  # without outages; nor is there time to wait until the claims of the dead have ended
+    planned = replace(plan(seed, 150, engine, hosts), weather=weather, folds_only=False)
     outcome = run(planned)
     assert outcome.findings.innocent, "\n".join(details(outcome))
     assert outcome.findings.acknowledged == len({event for each in planned.sequence for event in identities(each)})
@@ -83,3 +92,27 @@ def test_the_verdict_is_one_line() -> None:
         "torture: 2 runs, 1,205 events acknowledged, 1 missing, 0 double, 0 miscounted, seed 1: FAILED (seeds 2)"
     )
     assert list(details(bad))[1:] == ["seed 2: oh"]
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_it_early_ends_its_hosts(number: signal.Signals, tmp_path: Path) -> None:
+    """Neither Ctrl-C nor a time limit leaves processes or files behind."""
+    command = [sys.executable, "-m", "torture", "--seed", "3", "--events", "5000", "--engine", "sqlite", "--hosts", "2"]
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    torture = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own arguments
+    try:
+        hosts = poll(lambda: children(torture.pid), lambda found: len(found) == 2, seconds=30)
+        torture.send_signal(number)
+        torture.wait(20)
+    finally:
+        torture.kill()
+        torture.wait()
+    assert len(hosts) == 2
+    assert not [pid for pid in hosts if Path(f"/proc/{pid}").exists()]
+    assert list(tmp_path.iterdir()) == []
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
