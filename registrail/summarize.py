@@ -25,8 +25,8 @@ from registrail.instants import TICKS_PER_SECOND, Instant
 from registrail.ports import Activity, Clock, Journal, Mark, Marks
 
 SLOT: Final = timedelta(minutes=1)
-CLAIM: Final = timedelta(seconds=30)
-"""How long a fold may take before another one starts over."""
+CLAIM: Final = timedelta(seconds=15)
+"""How long a fold may take before another one starts over, and how long the marks of a dead one wait."""
 ATTEMPTS: Final = 8
 PATIENCE_SECONDS: Final = 1.0
 """How long a reader waits for another fold before it does the work itself."""

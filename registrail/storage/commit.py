@@ -7,11 +7,12 @@ Everyone hears the fate of their own rows, and hears it when they are durable.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
-from registrail.errors import StorageError, StorageRefusedError, StorageUnavailableError
+from registrail.errors import StorageRefusedError, StorageUnavailableError
 from registrail.storage.store import (
     MOST_BYTES,
     MOST_OPERATIONS,
@@ -96,6 +97,7 @@ class GroupCommit:
         self._waiting += len(writes)
         if lane.worker is None:
             lane.worker = asyncio.create_task(self._work(table, partition, lane))
+            lane.worker.add_done_callback(lambda _: self._leave(table, partition, lane))
         return await done
 
     async def close(self) -> None:
@@ -105,13 +107,21 @@ class GroupCommit:
 
     async def _work(self, table: str, partition: str, lane: _Lane) -> None:
         """Write one transaction after the other until nobody waits."""
-        try:
-            while lane.waiting:
-                group = _take(lane.waiting)
-                self._waiting -= sum(len(caller.writes) for caller in group)
+        while lane.waiting:
+            group = _take(lane.waiting)
+            self._waiting -= sum(len(caller.writes) for caller in group)
+            try:
                 await self._write(table, partition, group)
-        finally:
+            finally:
+                _fail(group, StorageUnavailableError("the app is ending"))  # all have heard unless we are cancelled
+        del self._lanes[table, partition]
+
+    def _leave(self, table: str, partition: str, lane: _Lane) -> None:
+        """Leave nobody waiting for a worker that was cancelled."""
+        if self._lanes.get((table, partition)) is lane:
             del self._lanes[table, partition]
+            self._waiting -= sum(len(caller.writes) for caller in lane.waiting)
+            _fail(lane.waiting, StorageUnavailableError("the app is ending"))
 
     async def _write(self, table: str, partition: str, group: Sequence[_Waiting]) -> None:
         together: dict[str, Write] = {}
@@ -127,7 +137,7 @@ class GroupCommit:
             # Somebody's row is not acceptable. The others must not suffer for it.
             for caller in group:
                 await self._write(table, partition, [caller])
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, these callers must hear it or wait for ever
             _fail(group, error)
         else:
             version_of = dict(zip(together, versions, strict=True))
@@ -158,8 +168,8 @@ def _both(first: Write | None, second: Write) -> Write:
     return type(first)(first.row, {**first.properties, **second.properties})
 
 
-def _fail(group: Sequence[_Waiting], error: StorageError) -> None:
-    for caller in group:
+def _fail(callers: Iterable[_Waiting], error: Exception) -> None:
+    for caller in callers:
         if not caller.done.done():
             # Each its own exception: one that is raised in two places collects both tracebacks.
-            caller.done.set_exception(type(error)(*error.args))
+            caller.done.set_exception(copy(error))

@@ -11,15 +11,16 @@ Sources:
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
-from registrail.instants import TICKS_PER_DAY, TICKS_PER_SECOND, Instant
+from registrail.instants import Instant
 from registrail.storage.store import Entity, Properties, Value
 
 _TYPE: Final = "@odata.type"
-_SECONDS: Final = len("2026-06-15T12:00:00Z")
+_DIGITS: Final = 9
+"""Of seconds and their fraction: units of 100 ns."""
 
 _as_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -58,12 +59,16 @@ def from_json(raw: dict[str, Any]) -> Entity:
 def _instant(text: str) -> Instant:
     """What `Instant.parse` does, faster, for what the service writes: UTC with up to seven fractional digits."""
     fraction = text[20:-1]
-    if text[10:11] != "T" or text[-1:] != "Z" or not (fraction.isdecimal() or len(text) == _SECONDS):
+    digits = text[17:19] + fraction
+    if text[16:20:3] not in {":.", ":Z"} or text[-1] != "Z" or len(digits) > _DIGITS or not digits.isdecimal():
         return Instant.parse(text)
-    moment = datetime.fromisoformat(text[:19])
-    seconds = moment.hour * 3600 + moment.minute * 60 + moment.second
-    ticks = int(fraction[:7].ljust(7, "0"))
-    return Instant((moment.toordinal() - 1) * TICKS_PER_DAY + seconds * TICKS_PER_SECOND + ticks)
+    return Instant(_minute(text[:16]) + int(digits.ljust(_DIGITS, "0")))
+
+
+@lru_cache(10_000)
+def _minute(text: str) -> int:
+    """The ticks at which a minute begins: rows that are read together share many."""
+    return Instant.parse(f"{text}:00Z").ticks
 
 
 _READ: Final[Mapping[str, Callable[[Any], Value]]] = {

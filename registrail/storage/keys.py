@@ -1,6 +1,6 @@
 r"""Partition and row keys: what they are made of, and how any text becomes a part of one.
 
-Table Storage forbids `/ \ # ?` and control characters in keys. A part of a key keeps letters, digits and `. - _ : @ ,`
+Table Storage forbids `/ \ # ?` and control characters in keys. A part of a key keeps letters, digits and `. - _ : @`
 as they are, writes `/` as `|`, and everything else as `=` and two hexadecimal digits for each byte of UTF-8. So
 `team/app` is `team|app`, keys are ASCII on every engine (hence ordered alike), and `decode` gives the text back. Parts
 are joined by `~`, which no part contains; `*` stands for all repositories, and no repository can pass for it.
@@ -21,7 +21,7 @@ UNDATED: Final = "undated"
 ALL: Final = "*"
 """In place of a repository, for the sum of all."""
 
-_SPECIAL = re.compile(r"[^A-Za-z0-9._:@,-]")
+_SPECIAL = re.compile(r"[^A-Za-z0-9._:@-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 
 

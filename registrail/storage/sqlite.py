@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -155,7 +156,7 @@ class SqliteStore:
         try:
             outcomes = self._run(lambda connection: _together(connection, commits))
         except StorageError as error:
-            outcomes = [type(error)(*error.args) for _ in commits]
+            outcomes = [copy(error) for _ in commits]
         for commit, outcome in zip(commits, outcomes, strict=True):
             if isinstance(outcome, RegistrailError):
                 commit.done.set_exception(outcome)

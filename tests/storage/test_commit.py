@@ -141,6 +141,39 @@ async def test_closing_writes_what_waits(tmp_path: object) -> None:
     await reopened.close()
 
 
+class BrokenStore(SqliteStore):
+    """A store with a bug."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+
+    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        await asyncio.sleep(0.001)
+        message = f"cannot write {len(operations)} rows of {table}, {partition}"
+        raise LookupError(message)
+
+
+async def test_nobody_waits_for_ever() -> None:
+    """Whatever goes wrong in the store, every caller hears it, and so do those who come later."""
+    group = GroupCommit(BrokenStore())
+    for _ in range(2):
+        results = await asyncio.gather(
+            *(group.commit("t", "p", [Merge(f"{n}", {})]) for n in range(150)), return_exceptions=True
+        )
+        assert {type(result) for result in results} == {LookupError}
+
+
+async def test_an_end_in_the_middle_is_told() -> None:
+    """If the worker is cancelled because the loop ends, callers hear that nothing is certain."""
+    group = GroupCommit(SlowStore())
+    waiting = [asyncio.create_task(group.commit("t", "p", [Merge(f"{n:03}", {})])) for n in range(150)]
+    await asyncio.sleep(0)
+    [worker] = [task for task in asyncio.all_tasks() if "_work" in repr(task.get_coro())]
+    worker.cancel()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(result) for result in results} == {StorageUnavailableError}
+
+
 async def test_a_caller_who_left_disturbs_nobody() -> None:
     """A cancelled request's rows are written or not; the others get their answers."""
     store = SlowStore()

@@ -1,5 +1,4 @@
 import asyncio
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing

@@ -280,7 +280,9 @@ def test_a_failure_that_blames_no_operation_is_unreadable() -> None:
 
 
 KEYS = st.text(sorted({chr(code) for code in range(32, 127)} - set("/\\#?")), min_size=1, max_size=40)
-NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=12).filter(lambda name: name != "timestamp")
+NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=12).filter(
+    lambda name: name != "timestamp" and name[0] != "_"  # Azurite loses `__proto__`
+)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 VALUES: st.SearchStrategy[Value] = st.one_of(
     TEXTS,
@@ -329,21 +331,18 @@ def test_paths_are_sent_as_they_are_signed(partition: str, row: str) -> None:
     assert URL(url).raw_path == urlsplit(url).path
 
 
+# Azurite files a row whose key begins with a comma under another partition when it is written in a transaction, by the
+# SDK too. So keys have no commas (`storage.keys`).
+AZURITE_KEYS = KEYS.filter(lambda key: "," not in key)
+WRITES: st.SearchStrategy[Operation] = st.one_of(
+    st.builds(Merge, AZURITE_KEYS, PROPERTIES), st.builds(Replace, AZURITE_KEYS, PROPERTIES)
+)
+COMMIT = st.lists(WRITES, min_size=1, max_size=4, unique_by=lambda operation: operation.row)
+
+
 @pytest.mark.azurite
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    KEYS,
-    st.lists(
-        st.lists(
-            st.one_of(st.builds(Merge, KEYS, PROPERTIES), st.builds(Replace, KEYS, PROPERTIES)),
-            min_size=1,
-            max_size=4,
-            unique_by=lambda operation: operation.row,
-        ),
-        min_size=1,
-        max_size=3,
-    ),
-)
+@given(AZURITE_KEYS, st.lists(COMMIT, min_size=1, max_size=3))
 async def test_azurite_keeps_what_sqlite_keeps(
     azurite_connection_string: str, key: str, commits: list[list[Operation]]
 ) -> None:
