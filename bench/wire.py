@@ -185,7 +185,7 @@ async def reads(store: TablesStore, line: Line, client: TableServiceClient) -> d
 async def main() -> int:
     """Measure everything in one run."""
     with azurite() as connection_string:
-        client = with_connection_string(connection_string)
+        client = TableServiceClient.from_connection_string(connection_string)
         store = TablesStore(with_connection_string(connection_string))
         assert client.credential is not None
         line = Line(client.url, client.credential, Patience())

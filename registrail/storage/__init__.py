@@ -2,7 +2,6 @@
 
 from registrail.errors import SettingsError
 from registrail.settings import Settings
-from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import EntityStore
 
 
@@ -12,9 +11,12 @@ def open_store(settings: Settings) -> EntityStore:
     Raises:
         SettingsError: the connection string cannot be read.
     """
+    # Each engine is imported only if it is chosen, so that a cold start does not pay for the other one.
     if settings.sqlite_path is not None:
+        from registrail.storage.sqlite import SqliteStore  # noqa: PLC0415
+
         return SqliteStore(settings.sqlite_path)
-    from registrail.storage import tables  # noqa: PLC0415 - the SDK takes 0.1 s that SQLite need not wait for
+    from registrail.storage import tables  # noqa: PLC0415
 
     if settings.table_service_uri is not None:
         return tables.TablesStore(tables.with_identity(settings.table_service_uri, settings.client_id))

@@ -23,7 +23,6 @@ from email.utils import formatdate
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestTimeoutError
@@ -38,7 +37,6 @@ from azure.core.pipeline.policies import (
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 from registrail.storage.wire import UNREADABLE, Answer, Failure, Request
@@ -138,6 +136,10 @@ class Line:
 
     def _opened(self) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if self._pipeline is None:
+            # 0.07 s that importing the app need not wait for.
+            import aiohttp  # noqa: PLC0415
+            from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
+
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -187,6 +189,8 @@ def _authentication(credential: Credential) -> Policy:
 
 def _never_connected(error: Exception) -> bool:
     """Tell a connection that never was from one that broke: azure-core has one name for both."""
+    import aiohttp  # noqa: PLC0415 - as above
+
     cause = getattr(error, "inner_exception", None)
     return isinstance(error, ServiceRequestTimeoutError) or isinstance(cause, aiohttp.ClientConnectorError)
 

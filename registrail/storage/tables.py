@@ -6,13 +6,14 @@ Source: https://learn.microsoft.com/rest/api/storageservices/performing-entity-g
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, cast
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.utils import parse_connection_string
 from azure.data.tables.aio import TableServiceClient
 
 from registrail.errors import ConflictError, StorageError, StorageRefusedError, StorageUnavailableError
@@ -46,19 +47,34 @@ _NO_TABLE: Final = "TableNotFound"
 _NO_PERMISSION: Final = frozenset({401, 403})
 
 
-def with_connection_string(connection_string: str) -> TableServiceClient:
-    """Make a client for an account key or the emulator. No I/O."""
+MakeClient = Callable[[], TableServiceClient]
+"""Makes a client without I/O, but not for nothing: it imports aiohttp, for which importing the app need not wait."""
+
+
+def with_connection_string(connection_string: str) -> MakeClient:
+    """An account key, a signature, or the emulator.
+
+    Raises:
+        ValueError: it cannot be read, or names neither an account with its key nor an endpoint.
+    """
     if connection_string.strip().rstrip(";").lower() == "usedevelopmentstorage=true":
         connection_string = DEVELOPMENT_STORAGE
-    return TableServiceClient.from_connection_string(connection_string, **_RETRIES)
+    names = parse_connection_string(connection_string).keys()
+    if "tableendpoint" not in names and not names >= {"accountname", "accountkey"}:
+        raise ValueError("it needs AccountName and AccountKey, or TableEndpoint")
+    return partial(TableServiceClient.from_connection_string, connection_string, **_RETRIES)
 
 
-def with_identity(endpoint: str, client_id: str | None) -> TableServiceClient:
-    """Make a client for `https://….table.core.windows.net` with the app's managed identity. No I/O."""
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - 0.2 s that others need not wait for
+def with_identity(endpoint: str, client_id: str | None) -> MakeClient:
+    """An account at `https://….table.core.windows.net` that the app's managed identity may use."""
 
-    credential: AsyncTokenCredential = DefaultAzureCredential(managed_identity_client_id=client_id)
-    return TableServiceClient(endpoint=endpoint, credential=credential, **_RETRIES)
+    def make() -> TableServiceClient:
+        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - 0.2 s that others need not wait for
+
+        credential: AsyncTokenCredential = DefaultAzureCredential(managed_identity_client_id=client_id)
+        return TableServiceClient(endpoint=endpoint, credential=credential, **_RETRIES)
+
+    return make
 
 
 class TablesStore:
@@ -69,10 +85,17 @@ class TablesStore:
     that nothing was written.
     """
 
-    def __init__(self, client: TableServiceClient, patience: Patience | None = None) -> None:
-        self._client = client
+    def __init__(self, make_client: MakeClient, patience: Patience | None = None) -> None:
+        self._make_client = make_client
         self._patience = patience or Patience()
-        self._line = Line(client.url.partition("?")[0], cast("Credential", client.credential), self._patience)
+
+    @cached_property
+    def _client(self) -> TableServiceClient:
+        return self._make_client()
+
+    @cached_property
+    def _line(self) -> Line:
+        return Line(self._client.url.partition("?")[0], cast("Credential", self._client.credential), self._patience)
 
     async def get(self, table: str, partition: str, row: str) -> Entity | None:
         """Read one row."""
@@ -136,8 +159,10 @@ class TablesStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._line.close()
-        await self._client.close()
+        if "_line" in vars(self):
+            await self._line.close()
+        if "_client" in vars(self):
+            await self._client.close()
 
     async def _commit(
         self, table: str, partition: str, operations: Sequence[Operation]

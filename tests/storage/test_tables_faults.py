@@ -364,7 +364,7 @@ class Locked:
 async def test_an_identity_without_a_token_is_unavailability() -> None:
     """It may get one later; it has had retries of its own, so it is asked once."""
     identity = Locked()
-    store = TablesStore(TableServiceClient(endpoint="https://127.0.0.1:1", credential=identity), patience())
+    store = TablesStore(lambda: TableServiceClient(endpoint="https://127.0.0.1:1", credential=identity), patience())
     with pytest.raises(StorageUnavailableError, match="no identity here"):
         await store.commit(TABLE, "p", [Merge("a", {})])
     assert identity.asked == 1
