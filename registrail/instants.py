@@ -8,6 +8,7 @@ seven digits. Further digits are cut off.
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Self
 
 TICKS_PER_SECOND = 10_000_000
@@ -78,13 +79,16 @@ class Instant:
 
     def isoformat(self) -> str:
         """RFC 3339 in UTC with exactly seven fractional digits, so that texts sort as times do."""
-        moment = self.to_datetime().replace(tzinfo=None)
-        return f"{moment.isoformat(timespec='seconds')}.{self.ticks % TICKS_PER_SECOND:07d}Z"
+        days, rest = divmod(self.ticks, TICKS_PER_DAY)
+        seconds, fraction = divmod(rest, TICKS_PER_SECOND)
+        minutes, second = divmod(seconds, 60)
+        hour, minute = divmod(minutes, 60)
+        return f"{_date(days)}T{hour:02d}:{minute:02d}:{second:02d}.{fraction:07d}Z"
 
     @property
     def day(self) -> str:
         """`YYYY-MM-DD`, UTC."""
-        return self.isoformat()[:10]
+        return _date(self.ticks // TICKS_PER_DAY)
 
     @property
     def hour(self) -> str:
@@ -100,3 +104,9 @@ class Instant:
         """Move by `delta`, no further than the first or the last instant."""
         moved = self.ticks + (delta.days * 86_400 + delta.seconds) * TICKS_PER_SECOND + delta.microseconds * 10
         return Instant(min(max(moved, 0), LAST_TICK))
+
+
+@lru_cache(maxsize=1000)
+def _date(days: int) -> str:
+    """The date so many days after 0001-01-01; nearly always one of a few."""
+    return date.fromordinal(days + 1).isoformat()

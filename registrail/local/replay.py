@@ -24,8 +24,8 @@ def replay(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Take logged requests once more, as if they came when they came.
 
-    Nothing is stored twice, so this is always safe: after an upgrade that understands what was rejected before, or after
-    the store was out of order.
+    Nothing is stored twice, so this is always safe: after an upgrade that understands what was rejected before, or
+    after the store was out of order.
 
     For instance:
 

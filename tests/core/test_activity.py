@@ -44,9 +44,7 @@ def test_each_action_has_its_metric() -> None:
     actions = ["push", "push", "delete", "quarantine", "chart_push", "chart_delete", "pull", "mount", "weird"]
     events = [RegistryEvent(action=action, registry="r", repository="a") for action in actions]
     events.append(RegistryEvent(action="push", registry="r", repository="a", media_type=BLOB_MEDIA_TYPE))
-    expected = Counts(
-        events=10, pushes=2, deletes=1, quarantines=1, chart_pushes=1, chart_deletes=1, pulls=1, others=3
-    )
+    expected = Counts(events=10, pushes=2, deletes=1, quarantines=1, chart_pushes=1, chart_deletes=1, pulls=1, others=3)
     assert tally(events) == {"a": expected}
 
 

@@ -41,6 +41,4 @@ def test_undated_events_are_told_apart_by_request() -> None:
     event = RegistryEvent(action="push", registry="r", repository="a", request_id="1", event_id="x")
     assert arrival_hash(event) == arrival_hash(replace(event, event_id="y"))
     assert arrival_hash(event) != arrival_hash(replace(event, request_id="2"))
-    assert arrival_hash(replace(event, request_id=None)) != arrival_hash(
-        replace(event, request_id=None, event_id="y")
-    )
+    assert arrival_hash(replace(event, request_id=None)) != arrival_hash(replace(event, request_id=None, event_id="y"))

@@ -74,9 +74,7 @@ async def test_nothing_younger_than_the_limit_goes(day: int, second: int, keep: 
     """Whenever it runs, everything within the limit is still there afterwards."""
     store = SqliteStore(":memory:")
     clock = Clock(Instant.parse("2026-05-01T00:00:00Z"))
-    app = await recorded(
-        store, clock, Settings(keep_deliveries_days=keep, keep_events_days=keep), range(1, day + 1)
-    )
+    app = await recorded(store, clock, Settings(keep_deliveries_days=keep, keep_events_days=keep), range(1, day + 1))
     clock.now = Instant.parse(f"2026-05-{day:02}T00:00:00Z")
     clock.advance(days=1, seconds=second)
     await app.expire.expire()

@@ -68,18 +68,18 @@ class SteppedStore:
     def _see(self, what: Hashable) -> None:
         self.seen[self.task] = (hash((self.seen[self.task], what)),)
 
-    def _name(self, table: str, entity: Entity) -> Hashable:
+    def _name(self, entity: Entity) -> Hashable:
         return self.names.get(entity.version, ("", "", 0)), repr(sorted(entity.properties.items()))
 
     async def get(self, table: str, partition: str, row: str) -> Entity | None:
         result: Entity | None = await self._step(
-            lambda found: self._name(table, found) if found else None, lambda: self.inner.get(table, partition, row)
+            lambda found: self._name(found) if found else None, lambda: self.inner.get(table, partition, row)
         )
         return result
 
     async def scan(self, table: str, partition: str, **options: Any) -> Page:
         result: Page = await self._step(
-            lambda page: tuple((entity.row, self._name(table, entity)) for entity in page.entities),
+            lambda page: tuple((entity.row, self._name(entity)) for entity in page.entities),
             lambda: self.inner.scan(table, partition, **options),
         )
         return result
@@ -105,7 +105,7 @@ class SteppedStore:
         content: list[Hashable] = []
         for table, partition in (("events", f"{REGISTRY}~2026-06-15"), ("marks", REGISTRY), ("activity", REGISTRY)):
             page = await self.inner.scan(table, partition)
-            content += [(table, entity.row, self._name(table, entity)) for entity in page.entities]
+            content += [(table, entity.row, self._name(entity)) for entity in page.entities]
         return tuple(content), tuple(self.seen)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from azure.data.tables import TableClient, TableServiceClient  # noqa: TID251 - a client that is not ours
+from azure.data.tables import TableClient, TableServiceClient
 
 from registrail.local.azurite import azurite
 from registrail.local.folder import lock
