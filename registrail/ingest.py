@@ -1,13 +1,14 @@
 """Receiving: what a sender sends becomes rows, and only then an answer.
 
-The order matters: events, then marks, then the delivery log, then the answer. A crash between any two leaves at worst
+The order matters: events, then marks and the delivery log, then the answer. A crash between any two leaves at worst
 an event that nobody was told is stored, and a mark or a delivery that says so once more when the sender tries again.
 """
 
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -55,6 +56,7 @@ class _Result:
     status: int
     batch: Batch = field(default_factory=Batch)
     error: MalformedError | TooLargeError | StorageError | None = None
+    slots: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,16 @@ class Ingest:
             duration_ms=max(elapsed, 0) / TICKS_PER_MILLISECOND,
             **_fate(result),
         )
-        return _receipt(await self._logged(delivery))
+        # The log is written while the slots are marked: the events are stored, so it says what will be true.
+        recording = self.deliveries.record(delivery)
+        try:
+            await self._mark(result.slots)
+        except StorageError as error:
+            with suppress(StorageError):
+                await recording
+            delivery = replace(delivery, **_fate(_failed(error)))
+            recording = self.deliveries.record(delivery)
+        return _receipt(await self._logged(delivery, recording))
 
     async def replay(self, delivery: Delivery) -> Delivery:
         """Take a logged request once more, as if it came when it came; its entry in the log tells how it went.
@@ -127,6 +138,10 @@ class Ingest:
         result = await self._handle(sender, request, arrival)
         if isinstance(result, Handshake):
             return delivery
+        try:
+            await self._mark(result.slots)
+        except StorageError as error:
+            result = _failed(error)
         replayed = replace(delivery, replayed_at=self.clock(), **_fate(result))
         await self.deliveries.record(replayed)
         _log.info("delivery replayed", extra={"delivery": delivery.id, "outcome": replayed.outcome})
@@ -144,25 +159,20 @@ class Ingest:
         if isinstance(said, Handshake):
             return said
         events = [with_plausible_time(event, arrival.received_at) for event in said.events]
-        try:
-            await self._store(events, arrival)
-        except StorageError as error:
-            return _Result(outcome="failed", status=503, batch=Batch(ignored=said.ignored), error=error)
-        return _Result(outcome="accepted" if events else "ignored", status=200, batch=said)
-
-    async def _store(self, events: Sequence[RegistryEvent], arrival: Arrival) -> None:
         if not events:
-            return
-        await self.journal.append(events, arrival)
-        slots: dict[str, list[str]] = defaultdict(list)
-        for event in events:
-            if event.occurred_at is not None:
-                slots[event.registry].append(event.occurred_at.minute)
+            return _Result(outcome="ignored", status=200, batch=said)
+        try:
+            await self.journal.append(events, arrival)
+        except StorageError as error:
+            return _failed(error)
+        return _Result(outcome="accepted", status=200, batch=said, slots=_slots(events))
+
+    async def _mark(self, slots: Mapping[str, Sequence[str]]) -> None:
         for registry, of_registry in slots.items():
             await self.marks.touch(registry, of_registry)
 
-    async def _logged(self, delivery: Delivery) -> Delivery:
-        """Record a delivery. If that fails, stored events stay accepted, but what is kept nowhere else is refused."""
+    async def _logged(self, delivery: Delivery, recording: Awaitable[None]) -> Delivery:
+        """Wait for the log. If it fails, stored events stay accepted, but what is kept nowhere else is refused."""
         fields = {
             "delivery": delivery.id,
             "sender": delivery.sender,
@@ -174,7 +184,7 @@ class Ingest:
             "duration_ms": delivery.duration_ms,
         }
         try:
-            await self.deliveries.record(delivery)
+            await recording
         except StorageError as error:
             _log.warning("delivery log failed", extra={**fields, "problem": str(error)})
             if delivery.outcome == "rejected" or delivery.rejected:
@@ -182,6 +192,19 @@ class Ingest:
         level = logging.ERROR if delivery.outcome == "failed" else logging.INFO
         _log.log(level, f"delivery {delivery.outcome}", extra=fields)
         return delivery
+
+
+def _failed(error: StorageError) -> _Result:
+    return _Result(outcome="failed", status=503, error=error)
+
+
+def _slots(events: Sequence[RegistryEvent]) -> Mapping[str, Sequence[str]]:
+    """The slots that events fall into, for each registry."""
+    slots: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        if event.occurred_at is not None:
+            slots[event.registry].add(event.occurred_at.minute)
+    return {registry: sorted(of_registry) for registry, of_registry in slots.items()}
 
 
 def _fate(result: _Result) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the use cases need from the outside, in their own words."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -204,8 +204,8 @@ class DeliveryPage:
 class DeliveryLog(Protocol):
     """Every request of every sender."""
 
-    async def record(self, delivery: Delivery) -> None:
-        """Keep a delivery."""
+    def record(self, delivery: Delivery) -> Awaitable[None]:
+        """Begin to keep a delivery; it is kept when what this returns has been awaited."""
         ...
 
     async def get(self, delivery_id: str) -> Delivery | None:

@@ -1,9 +1,10 @@
 """The delivery log: table `deliveries`, every request as it came."""
 
+import asyncio
 import gzip
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from registrail.instants import LAST_TICK, Instant
@@ -26,8 +27,11 @@ class EntityDeliveries:
         self._store = store
         self._catalog = catalog
 
-    async def record(self, delivery: Delivery) -> None:
-        """Write one row."""
+    def record(self, delivery: Delivery) -> Awaitable[None]:
+        """Begin to write one row."""
+        return asyncio.ensure_future(self._record(delivery))
+
+    async def _record(self, delivery: Delivery) -> None:
         day = delivery.received_at.day
         await self._catalog.add(TABLE, keys.join(day, keys.encode(delivery.sender)))
         await self._store.commit(

@@ -156,8 +156,16 @@ class Beginning:
 class Silence:
     """A delivery log that keeps nothing: it shares no row with anything else."""
 
-    async def record(self, delivery: Any) -> None:
+    def record(self, _: Any) -> Awaitable[None]:
         """Forget a delivery."""
+        return Done()
+
+
+class Done:
+    """An awaitable that has nothing to wait for."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
 
 
 def run(task: Task) -> Any:
