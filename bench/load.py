@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 
@@ -49,34 +50,72 @@ def request(url: str, body: bytes, headers: Mapping[str, str] | None = None) -> 
 async def load(url: str, requests: Iterable[bytes], connections: int) -> Measured:
     """Send all requests, each connection one after the other."""
     parts = urlsplit(url)
-    latencies: list[float] = []
-    statuses: list[bytes] = []
-    supply = iter(requests)
-    streams = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(connections)]
+    loop = asyncio.get_running_loop()
+    tally = _Tally(iter(requests))
+    opened = [
+        await loop.create_connection(
+            lambda: _Connection(tally, loop.create_future()), parts.hostname or "", parts.port or 80
+        )
+        for _ in range(connections)
+    ]
     begin = time.perf_counter()
-    await asyncio.gather(*(_send(stream, supply, latencies, statuses) for stream in streams))
+    for _, connection in opened:
+        connection.send()
+    await asyncio.gather(*(connection.done for _, connection in opened))
     seconds = time.perf_counter() - begin
-    for _, writer in streams:
-        writer.close()
-    return Measured(
-        seconds=seconds,
-        latencies=sorted(latencies),
-        refused=sum(status != b"200" for status in statuses),
-    )
+    return Measured(seconds=seconds, latencies=sorted(tally.latencies), refused=tally.refused)
 
 
-async def _send(
-    stream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-    supply: Iterator[bytes],
-    latencies: list[float],
-    statuses: list[bytes],
-) -> None:
-    reader, writer = stream
-    for one in supply:
-        begin = time.perf_counter()
-        writer.write(one)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        latencies.append(time.perf_counter() - begin)
-        statuses.append(head[9:12])
+@dataclass(slots=True)
+class _Tally:
+    """What all connections take requests from and report to."""
+
+    supply: Iterator[bytes]
+    latencies: list[float] = field(default_factory=list)
+    refused: int = 0
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: sends the next request when the answer to the last one is complete."""
+
+    def __init__(self, tally: _Tally, done: asyncio.Future[None]) -> None:
+        self.done = done
+        self._tally = tally
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self._begin = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to write."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits, unless it ended in order."""
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("the server closed the connection"))
+
+    def send(self) -> None:
+        """Send the next request, or end."""
+        assert self._transport is not None
+        following = next(self._tally.supply, None)
+        if following is None:
+            self.done.set_result(None)
+            self._transport.close()
+            return
+        self._begin = time.perf_counter()
+        self._transport.write(following)
+
+    def data_received(self, data: bytes) -> None:
+        """Note an answer when it is complete."""
+        self._received += data
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if not end or len(body) < _length(head):
+            return
+        self._tally.latencies.append(time.perf_counter() - self._begin)
+        self._tally.refused += self._received[9:12] != b"200"
+        self._received = b""
+        self.send()
+
+
+def _length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])

@@ -3,12 +3,13 @@
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from registrail.expire import Expire
 from registrail.ingest import Ingest
 from registrail.instants import Instant
 from registrail.ports import Clock
-from registrail.query import Query
 from registrail.senders import senders
 from registrail.settings import Settings
 from registrail.storage.activity import EntityActivity
@@ -19,15 +20,31 @@ from registrail.storage.marks import EntityMarks
 from registrail.storage.store import EntityStore
 from registrail.summarize import Summarize
 
+if TYPE_CHECKING:
+    from registrail.query import Query
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True)
 class UseCases:
     """Everything that Registrail does."""
 
     ingest: Ingest
     summarize: Summarize
-    query: Query
     expire: Expire
+
+    @cached_property
+    def query(self) -> "Query":
+        """Reading; imported when somebody first reads, because a webhook need not wait for it."""
+        from registrail.query import Query  # noqa: PLC0415
+
+        return Query(
+            journal=self.ingest.journal,
+            marks=self.ingest.marks,
+            activity=self.summarize.activity,
+            deliveries=self.ingest.deliveries,
+            summarize=self.summarize,
+            clock=self.ingest.clock,
+        )
 
 
 def system_clock() -> Instant:
@@ -52,14 +69,6 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
         new_id=lambda sender, received_at: delivery_id(sender, received_at, uuid.uuid4().hex[:12]),
         max_body_bytes=settings.max_body_bytes,
     )
-    query = Query(
-        journal=journal,
-        marks=marks,
-        activity=activity,
-        deliveries=deliveries,
-        summarize=summarize,
-        clock=clock,
-    )
     expire = Expire(
         journal=journal,
         activity=activity,
@@ -68,4 +77,4 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
         keep_deliveries=timedelta(days=settings.keep_deliveries_days),
         keep_events=timedelta(days=settings.keep_events_days) if settings.keep_events_days else None,
     )
-    return UseCases(ingest=ingest, summarize=summarize, query=query, expire=expire)
+    return UseCases(ingest=ingest, summarize=summarize, expire=expire)

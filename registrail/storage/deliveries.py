@@ -15,6 +15,8 @@ from registrail.storage.entities import joined, split
 from registrail.storage.store import Entity, EntityStore, Replace, Value, delete_range
 
 TABLE: Final = "deliveries"
+LONGEST_TEXT: Final = 30_000
+"""Characters of a property, which holds 32,768."""
 _ROW: Final = re.compile("[0-9]{19}~[0-9a-f]{1,64}")
 MOST_BYTES: Final = 900_000
 """Of a packed body; an entity holds 1 MiB. A body that does not compress to this is cut, and the row says so."""
@@ -99,8 +101,11 @@ def _properties(delivery: Delivery) -> Mapping[str, Value]:
 
 def _json(pairs: Mapping[str, str]) -> str:
     """An object with as many of the pairs as a property holds."""
+    whole = json.dumps(dict(pairs))
+    if len(whole) <= LONGEST_TEXT:
+        return whole
     fitting: dict[str, str] = {}
-    room = 30_000
+    room = LONGEST_TEXT
     for name, value in pairs.items():
         length = len(json.dumps({name: value}))
         if length <= room:

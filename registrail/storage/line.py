@@ -137,6 +137,8 @@ class Line:
     def _opened(self) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
         if self._pipeline is None:
             # 0.07 s that importing the app need not wait for.
+            from urllib.request import getproxies  # noqa: PLC0415
+
             import aiohttp  # noqa: PLC0415
             from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
 
@@ -144,7 +146,7 @@ class Line:
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # azure-core does
-                trust_env=True,
+                trust_env=bool(getproxies()),  # else it looks for a netrc file, in a thread, for each request
             )
             transport = AioHttpTransport(
                 session=session, connection_timeout=self._patience.connect, read_timeout=self._patience.read

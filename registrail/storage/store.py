@@ -126,6 +126,8 @@ def check_operations(operations: Sequence[Operation]) -> None:
 
 def commits(operations: Sequence[Operation]) -> list[list[Operation]]:
     """Cut a long list of operations into pieces that fit into one commit each."""
+    if len(operations) == 1:
+        return [list(operations)]
     pieces: list[list[Operation]] = [[]]
     size = 0
     for operation in operations:
