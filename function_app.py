@@ -1,5 +1,6 @@
 """The composition root: reads the environment and hands the use cases to Azure Functions. Importing it does no I/O."""
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,7 @@ app.register_functions(hooks.blueprint(_use_cases.ingest))
 app.register_functions(grid.blueprint(_use_cases.ingest))
 app.register_functions(timers.blueprint(_use_cases.summarize, _use_cases.expire))
 app.register_functions(web.blueprint(_web_app))
+
+# What was made so far stays, so the garbage collector need not look through it again and again: without this every
+# hundredth request waits for it.
+gc.freeze()
