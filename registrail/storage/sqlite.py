@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import sqlite3
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -172,6 +173,7 @@ class SqliteStore:
         try:
             if self._connection is None:
                 self._connection = _connect(self._path, self._busy_seconds)
+                weakref.finalize(self, self._connection.close)  # also of a store that is dropped without being closed
             return work(self._connection)
         except sqlite3.Error as error:
             message = f"SQLite, {self._path}: {error}"
