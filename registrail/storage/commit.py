@@ -1,7 +1,8 @@
 """Group commit: writes that arrive while another one is under way share the next transaction.
 
 A store that answers in 5 ms writes 200 rows a second one at a time, and 20,000 a hundred at a time. Nobody waits for
-company: the first write goes out at once, and whatever arrives in the meantime goes out together when it is back.
+company: the first write goes out at once, and whatever arrives in the meantime goes out together when it is back, or
+as soon as it fills a transaction.
 Everyone hears the fate of their own rows, and hears it when they are durable.
 """
 
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from registrail.errors import StorageRefusedError, StorageUnavailableError
 from registrail.storage.store import (
@@ -29,6 +30,9 @@ from registrail.storage.store import (
 MOST_WAITING: Final = 10_000
 """Operations that may wait; beyond that senders are told to come back."""
 
+MOST_UNDER_WAY: Final = 4
+"""Transactions to one partition at a time, all but one of them full."""
+
 Write = Merge | Replace
 
 
@@ -43,10 +47,16 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Lane:
-    """The writes to one partition: one transaction is under way at a time."""
+    """The writes to one partition: those that wait, how many operations that is, and who writes them."""
 
     waiting: deque[_Waiting] = field(default_factory=deque)
-    worker: asyncio.Task[None] | None = None
+    length: int = 0
+    workers: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what waits fills a transaction."""
+        return self.length >= MOST_OPERATIONS
 
 
 class GroupCommit:
@@ -95,33 +105,46 @@ class GroupCommit:
         lane = self._lanes.setdefault((table, partition), _Lane())
         lane.waiting.append(_Waiting(writes, sum(estimate(write.properties) for write in writes), done))
         self._waiting += len(writes)
-        if lane.worker is None:
-            lane.worker = asyncio.create_task(self._work(table, partition, lane))
-            lane.worker.add_done_callback(lambda _: self._leave(table, partition, lane))
+        lane.length += len(writes)
+        if not lane.workers or (lane.is_full and len(lane.workers) < MOST_UNDER_WAY):
+            worker = asyncio.create_task(self._work(table, partition, lane))
+            lane.workers.add(worker)
+            worker.add_done_callback(lambda worker: self._leave(table, partition, lane, worker))
         return await done
 
     async def close(self) -> None:
         """Write what is waiting, then close the store."""
-        await asyncio.gather(*(lane.worker for lane in self._lanes.values() if lane.worker is not None))
+        while workers := [worker for lane in self._lanes.values() for worker in lane.workers]:
+            await asyncio.wait(workers)
         await self._store.close()
 
     async def _work(self, table: str, partition: str, lane: _Lane) -> None:
-        """Write one transaction after the other until nobody waits."""
-        while lane.waiting:
+        """Write one transaction after the other until nobody waits, or others write and what waits fills none."""
+        while lane.waiting and (lane.is_full or len(lane.workers) == 1):
             group = _take(lane.waiting)
-            self._waiting -= sum(len(caller.writes) for caller in group)
+            self._leave_queue(lane, group)
             try:
                 await self._write(table, partition, group)
             finally:
                 _fail(group, StorageUnavailableError("the app is ending"))  # all have heard unless we are cancelled
-        del self._lanes[table, partition]
-
-    def _leave(self, table: str, partition: str, lane: _Lane) -> None:
-        """Leave nobody waiting for a worker that was cancelled."""
-        if self._lanes.get((table, partition)) is lane:
+        lane.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if not lane.workers:
             del self._lanes[table, partition]
-            self._waiting -= sum(len(caller.writes) for caller in lane.waiting)
+
+    def _leave(self, table: str, partition: str, lane: _Lane, worker: asyncio.Task[None]) -> None:
+        """Leave nobody waiting for a worker that was cancelled."""
+        if worker not in lane.workers:
+            return
+        lane.workers.discard(worker)
+        if not lane.workers:
+            del self._lanes[table, partition]
+            self._leave_queue(lane, lane.waiting)
             _fail(lane.waiting, StorageUnavailableError("the app is ending"))
+
+    def _leave_queue(self, lane: _Lane, callers: Iterable[_Waiting]) -> None:
+        length = sum(len(caller.writes) for caller in callers)
+        lane.length -= length
+        self._waiting -= length
 
     async def _write(self, table: str, partition: str, group: Sequence[_Waiting]) -> None:
         together: dict[str, Write] = {}

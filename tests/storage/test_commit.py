@@ -54,11 +54,24 @@ async def test_a_lone_write_goes_out_at_once() -> None:
 
 
 async def test_company_shares_transactions() -> None:
-    """What arrives while a write is under way goes out together, up to 100 rows at a time, one at a time."""
+    """What arrives while a write is under way goes out together, up to 100 rows at a time; full ones do not wait."""
     store = SlowStore()
     group = GroupCommit(store)
     await asyncio.gather(*(group.commit("t", "p", [Merge(f"{number:03}", {})]) for number in range(250)))
-    assert (store.commits, store.most_under_way, len(await stored(store))) == ([100, 100, 50], 1, 250)
+    assert (store.commits, store.most_under_way, len(await stored(store))) == ([100, 100, 50], 2, 250)
+
+
+async def test_what_does_not_fill_a_transaction_waits() -> None:
+    """Few writes are not spread over several transactions, and there is a limit to those under way."""
+    store = SlowStore()
+    group = GroupCommit(store)
+    first = asyncio.create_task(group.commit("t", "p", [Merge("first", {})]))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.gather(*(group.commit("t", "p", [Merge(f"{number:03}", {})]) for number in range(60)))
+    assert (await first, store.commits, store.most_under_way) == (await first, [1, 60], 1)
+    await asyncio.gather(*(group.commit("t", "p", [Merge(f"{number:04}", {})]) for number in range(1000)))
+    assert (sum(store.commits[2:]), store.most_under_way) == (1000, 4)
 
 
 async def test_partitions_do_not_wait_for_each_other() -> None:
@@ -168,8 +181,8 @@ async def test_an_end_in_the_middle_is_told() -> None:
     group = GroupCommit(SlowStore())
     waiting = [asyncio.create_task(group.commit("t", "p", [Merge(f"{n:03}", {})])) for n in range(150)]
     await asyncio.sleep(0)
-    [worker] = [task for task in asyncio.all_tasks() if "_work" in repr(task.get_coro())]
-    worker.cancel()
+    for worker in [task for task in asyncio.all_tasks() if "_work" in repr(task.get_coro())]:
+        worker.cancel()
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(result) for result in results} == {StorageUnavailableError}
 
