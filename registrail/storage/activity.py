@@ -25,6 +25,7 @@ from registrail.storage.store import (
     Replace,
     Value,
     delete_range,
+    scan_all,
 )
 
 TABLE: Final = "activity"
@@ -150,14 +151,7 @@ class EntityActivity:
 
     async def _range(self, partition: str, grain: Grain, repository: str | None, start: str, stop: str) -> list[Entity]:
         first, last = (keys.activity_row(grain, repository, end) for end in (start, stop))
-        found: list[Entity] = []
-        after: str | None = None
-        while True:
-            page = await self._store.scan(TABLE, partition, start=first, stop=last, after=after)
-            found += page.entities
-            after = page.after
-            if after is None:
-                return found
+        return await scan_all(self._store, TABLE, partition, start=first, stop=last)
 
 
 def _details(registry: str, grain: Grain, period: str, old: Breakdown, new: Breakdown) -> Iterator[Operation]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from registrail.errors import ConflictError
-from registrail.storage.store import Delete, Entity, EntityStore, Merge, Value
+from registrail.storage.store import Delete, Entity, EntityStore, Merge, Value, scan_all
 
 TABLE: Final = "catalog"
 _MOST_REMEMBERED: Final = 100_000
@@ -42,11 +42,4 @@ class Catalog:
 
     async def entries(self, group: str, start: str = "", stop: str | None = None) -> list[Entity]:
         """All names of a group with their columns, in order."""
-        found: list[Entity] = []
-        after: str | None = None
-        while True:
-            page = await self._store.scan(TABLE, group, start=start, stop=stop, after=after)
-            found += page.entities
-            after = page.after
-            if after is None:
-                return found
+        return await scan_all(self._store, TABLE, group, start=start, stop=stop)

@@ -7,7 +7,7 @@ from registrail.errors import ConflictError
 from registrail.instants import Instant
 from registrail.ports import Mark
 from registrail.storage import keys
-from registrail.storage.store import Delete, EntityStore, Operation, Replace, commits
+from registrail.storage.store import Delete, EntityStore, Operation, Replace, commits, scan_all
 
 TABLE: Final = "marks"
 
@@ -26,17 +26,10 @@ class EntityMarks:
 
     async def pending(self, registry: str) -> Sequence[Mark]:
         """All marks, oldest slot first."""
-        found: list[Mark] = []
-        after: str | None = None
-        while True:
-            page = await self._store.scan(TABLE, keys.encode(registry), after=after)
-            found += [
-                Mark(entity.row, entity.version, cast("Instant | None", entity.properties.get("claimed_until")))
-                for entity in page.entities
-            ]
-            after = page.after
-            if after is None:
-                return found
+        return [
+            Mark(entity.row, entity.version, cast("Instant | None", entity.properties.get("claimed_until")))
+            for entity in await scan_all(self._store, TABLE, keys.encode(registry))
+        ]
 
     async def claim(self, registry: str, marks: Sequence[Mark], until: Instant) -> Sequence[Mark]:
         """Put an end of our time on marks, unless they changed."""

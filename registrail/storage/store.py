@@ -152,6 +152,20 @@ def estimate(properties: Properties) -> int:
     return size
 
 
+async def scan_all(
+    store: EntityStore, table: str, partition: str, *, start: str = "", stop: str | None = None
+) -> list[Entity]:
+    """Read a whole range, page after page."""
+    found: list[Entity] = []
+    after: str | None = None
+    while True:
+        page = await store.scan(table, partition, start=start, stop=stop, after=after)
+        found += page.entities
+        after = page.after
+        if after is None:
+            return found
+
+
 async def delete_range(
     store: EntityStore, table: str, partition: str, *, start: str = "", stop: str | None = None
 ) -> None:
