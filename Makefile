@@ -111,6 +111,12 @@ fuzz: $(DEV) ## Mutated payloads through the hook: COUNT=200000 SEED=1
 bench-ingest: $(DEV) $(AZURITE) ## How fast events become durable, beside the plain way
 	.venv/bin/python -m bench.ingest
 
+bench-fold: $(DEV) $(AZURITE) ## What folding, an idle timer and a rebuild cost
+	.venv/bin/python -m bench.fold
+
+bench-query: $(DEV) $(AZURITE) ## What answers cost, with few and with many events
+	.venv/bin/python -m bench.query
+
 bench-wire: $(DEV) $(AZURITE) ## What our codec for Table Storage costs, beside the SDK
 	.venv/bin/python -m bench.wire
 

@@ -1,18 +1,24 @@
-"""How much happened: counts of events for each repository and period. Pure folds over events.
+"""How much happened: counts of events for each period, repository, actor and client. Pure folds over events.
 
 Periods are named as the beginning of an RFC 3339 time in UTC, so that a period's name begins with the name of the
-longer period that it lies in: the slot `2026-01-31T12:05`, the hour `2026-01-31T12`, the day `2026-01-31`.
+longer period that it lies in: the slot `2026-01-31T12:05`, the hour `2026-01-31T12`, the day `2026-01-31`. A week has
+the name of its Monday.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, timedelta
+from operator import attrgetter
+from typing import Any, Final, Literal
 
-from registrail.events import RegistryEvent
+from registrail.events import RecordedEvent, content_hash
+from registrail.instants import TICKS_PER_SECOND
+from registrail.replicas import Lags, measure, merge_lags
 
-Grain = Literal["slot", "hour", "day"]
+Grain = Literal["slot", "hour", "day", "week"]
 GRAINS: Final[tuple[Grain, ...]] = ("slot", "hour", "day")
+"""Those that are stored; weeks are added up when somebody asks for them."""
 
 _METRICS: Final = {
     "push": "pushes",
@@ -25,11 +31,26 @@ _METRICS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Events of one repository in one period; all others are parts of `events`.
+class Effect:
+    """What one event did to the history (`docs/history.md`)."""
 
-    `others` are blobs (which only the open-source registry reports, and only if they are kept) and actions that have
-    no column of their own.
+    tags_created: int = 0
+    tags_moved: int = 0
+    tags_removed: int = 0
+    images_first_seen: int = 0
+    repositories_first_seen: int = 0
+
+
+NO_EFFECT: Final = Effect()
+EFFECTS: Final = tuple(field.name for field in fields(Effect))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Events of one repository, actor or client in one period, and what they did to the history.
+
+    `pushes` to `others` are parts of `events`. `others` are blobs (which only the open-source registry reports, and
+    only if they are kept) and actions that have no column of their own.
     """
 
     events: int = 0
@@ -40,36 +61,150 @@ class Counts:
     chart_deletes: int = 0
     pulls: int = 0
     others: int = 0
+    tags_created: int = 0
+    tags_moved: int = 0
+    tags_removed: int = 0
+    images_first_seen: int = 0
+    repositories_first_seen: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in METRICS})
+        return add((self, other))
 
 
 METRICS: Final = tuple(field.name for field in fields(Counts))
+"""Breakdowns are stored as lists in this order: new ones come last."""
 NOTHING: Final = Counts()
+_numbers = attrgetter(*METRICS)
+_effects = attrgetter(*EFFECTS)
 
-Breakdown = Mapping[str, Counts]
-"""Counts for each repository."""
+
+def add(counts: Iterable[Counts]) -> Counts:
+    """The sum."""
+    return Counts(**dict(zip(METRICS, map(sum, zip(*map(_numbers, counts), strict=True)), strict=False)))
 
 
-def tally(events: Iterable[RegistryEvent]) -> Breakdown:
-    """Count events."""
-    found: dict[str, Counter[str]] = {}
-    for event in events:
+def total(counts: Mapping[Any, Counts]) -> Counts:
+    """The sum of counts that belong to something."""
+    return add(counts.values())
+
+
+Dimension = Literal["repository", "actor", "client"]
+DIMENSIONS: Final[tuple[Dimension, ...]] = ("repository", "actor", "client")
+Subject = tuple[Dimension, str]
+"""What is counted apart: `("repository", "team/app")`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """What happened in a period.
+
+    Attributes:
+        counts: of each repository, actor and client; an event without an actor or client is in none of these.
+        lags: of each region.
+    """
+
+    counts: Mapping[Subject, Counts] = field(default_factory=dict)
+    lags: Lags = field(default_factory=dict)
+
+    def of(self, dimension: Dimension) -> Mapping[str, Counts]:
+        """By one dimension."""
+        return {name: counts for (found, name), counts in self.counts.items() if found == dimension}
+
+    def under(self, prefix: str) -> Counts:
+        """The sum over the repositories whose names begin with `prefix`, such as `team/`."""
+        return add(counts for name, counts in self.of("repository").items() if name.startswith(prefix))
+
+    @property
+    def total(self) -> Counts:
+        """The sum over all repositories, so over all events."""
+        return total(self.of("repository"))
+
+
+EMPTY: Final = Breakdown()
+
+
+def tally(events: Iterable[RecordedEvent], effects: Mapping[str, Effect]) -> Breakdown:
+    """Count events.
+
+    Args:
+        events: in any order.
+        effects: what each event did, by its id; events without an entry did nothing.
+    """
+    counted = distinct(events)
+    found: dict[Subject, Counter[str]] = {}
+    for recorded in counted:
+        event = recorded.event
         metric = "others" if event.concerns_blob else _METRICS.get(event.action, "others")
-        found.setdefault(event.repository, Counter()).update(("events", metric))
-    return {repository: Counts(**counts) for repository, counts in found.items()}
+        effect = effects.get(recorded.id, NO_EFFECT)
+        columns = {"events": 1, metric: 1}
+        if effect != NO_EFFECT:
+            columns.update(zip(EFFECTS, _effects(effect), strict=True))
+        for subject in _subjects(recorded):
+            found.setdefault(subject, Counter()).update(columns)
+    return Breakdown(counts={subject: Counts(**numbers) for subject, numbers in found.items()}, lags=measure(counted))
+
+
+def _subjects(recorded: RecordedEvent) -> list[Subject]:
+    event = recorded.event
+    subjects: list[Subject] = [("repository", event.repository)]
+    if event.actor:
+        subjects.append(("actor", event.actor))
+    if event.client:
+        subjects.append(("client", event.client))
+    return subjects
+
+
+def distinct(events: Iterable[RecordedEvent]) -> Sequence[RecordedEvent]:
+    """Leave out what two channels timed differently: of one content and request in one minute the earlier remains.
+
+    The earlier one has the greater id. It is in every region in which any of them was reported, since the first report.
+    """
+    groups: dict[tuple[str, int | None], list[RecordedEvent]] = {}
+    alone: list[RecordedEvent] = []
+    for recorded in events:
+        event = recorded.event
+        if event.request_id is None:
+            alone.append(recorded)
+        else:
+            minute = event.occurred_at.ticks // (60 * TICKS_PER_SECOND) if event.occurred_at else None
+            groups.setdefault((event.request_id, minute), []).append(recorded)
+    return [*alone, *(one for group in groups.values() for one in _of_one_request(group))]
+
+
+def _of_one_request(events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
+    if len(events) == 1:
+        return events
+    by_content: dict[str, RecordedEvent] = {}
+    for recorded in sorted(events, key=lambda recorded: recorded.id):
+        content = content_hash(recorded.event)
+        later = by_content.get(content)
+        regions = dict(recorded.regions)
+        for region, seen in later.regions.items() if later else ():
+            regions[region] = min(seen, regions.get(region, seen))
+        by_content[content] = replace(recorded, regions=regions)
+    return list(by_content.values())
 
 
 def merge(breakdowns: Iterable[Breakdown]) -> Breakdown:
     """Add up the breakdowns of shorter periods."""
-    merged: dict[str, Counts] = {}
-    for breakdown in breakdowns:
-        for repository, counts in breakdown.items():
-            merged[repository] = merged.get(repository, NOTHING) + counts
-    return merged
+    parts = list(breakdowns)
+    found: dict[Subject, list[Counts]] = {}
+    for part in parts:
+        for subject, counts in part.counts.items():
+            found.setdefault(subject, []).append(counts)
+    return Breakdown(
+        counts={subject: counts[0] if len(counts) == 1 else add(counts) for subject, counts in found.items()},
+        lags=merge_lags(part.lags for part in parts),
+    )
 
 
-def total(breakdown: Breakdown) -> Counts:
-    """The sum over all repositories."""
-    return sum(breakdown.values(), NOTHING)
+def monday(day: str) -> str:
+    """The name of the week that a day lies in."""
+    found = date.fromisoformat(day)
+    return (found - timedelta(days=found.weekday())).isoformat()
+
+
+def sunday(day: str) -> str:
+    """The last day of the week that a day lies in, as far as there are dates."""
+    found = date.fromisoformat(day)
+    return (found + min(timedelta(days=6 - found.weekday()), date.max - found)).isoformat()

@@ -1,6 +1,6 @@
 """Putting the use cases on top of a store."""
 
-import uuid
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 from registrail.expire import Expire
 from registrail.ingest import Ingest
 from registrail.instants import Instant
-from registrail.ports import Clock
+from registrail.ports import Clock, HistoryLists
+from registrail.rebuild import Rebuild
 from registrail.senders import senders
 from registrail.settings import Settings
 from registrail.storage.activity import EntityActivity
 from registrail.storage.catalog import Catalog
 from registrail.storage.deliveries import EntityDeliveries, delivery_id
+from registrail.storage.history import EntityHistory
+from registrail.storage.history_lists import EntityHistoryLists
 from registrail.storage.journal import EntityJournal
 from registrail.storage.marks import EntityMarks
+from registrail.storage.progress import EntityProgress
 from registrail.storage.store import EntityStore
 from registrail.summarize import Summarize
+from registrail.trace import Trace
 
 if TYPE_CHECKING:
     from registrail.query import Query
@@ -31,6 +36,8 @@ class UseCases:
     ingest: Ingest
     summarize: Summarize
     expire: Expire
+    rebuild: Rebuild
+    lists: HistoryLists
 
     @cached_property
     def query(self) -> "Query":
@@ -42,6 +49,7 @@ class UseCases:
             marks=self.ingest.marks,
             activity=self.summarize.activity,
             deliveries=self.ingest.deliveries,
+            lists=self.lists,
             summarize=self.summarize,
             clock=self.ingest.clock,
         )
@@ -58,15 +66,17 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
     journal = EntityJournal(store, catalog)
     marks = EntityMarks(store)
     activity = EntityActivity(store)
+    history = EntityHistory(store)
     deliveries = EntityDeliveries(store, catalog)
-    summarize = Summarize(journal=journal, marks=marks, activity=activity, clock=clock)
+    trace = Trace(history=history, marks=marks)
+    summarize = Summarize(journal=journal, marks=marks, trace=trace, activity=activity, clock=clock)
     ingest = Ingest(
         senders=senders(keep_pulls=settings.keep_pulls, keep_blobs=settings.keep_blobs),
         journal=journal,
         marks=marks,
         deliveries=deliveries,
         clock=clock,
-        new_id=lambda sender, received_at: delivery_id(sender, received_at, uuid.uuid4().hex[:12]),
+        new_id=lambda sender, received_at: delivery_id(sender, received_at, secrets.token_hex(6)),
         max_body_bytes=settings.max_body_bytes,
     )
     expire = Expire(
@@ -77,4 +87,13 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
         keep_deliveries=timedelta(days=settings.keep_deliveries_days),
         keep_events=timedelta(days=settings.keep_events_days) if settings.keep_events_days else None,
     )
-    return UseCases(ingest=ingest, summarize=summarize, expire=expire)
+    rebuild = Rebuild(
+        journal=journal,
+        marks=marks,
+        history=history,
+        activity=activity,
+        progress=EntityProgress(store),
+        summarize=summarize,
+        clock=clock,
+    )
+    return UseCases(ingest=ingest, summarize=summarize, expire=expire, rebuild=rebuild, lists=EntityHistoryLists(store))

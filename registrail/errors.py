@@ -6,6 +6,7 @@ RegistrailError
 ├── UnknownSenderError       nobody speaks that sender's language here
 ├── InvalidParameterError    a reader's parameter cannot be understood
 ├── SettingsError            the app's settings are wrong; names every problem at once
+├── BusyError                somebody else is at it already
 ├── ConflictError            somebody else changed an entity first; nothing was written
 └── StorageError
     ├── StorageUnavailableError   try again later: throttled, timed out, unreachable
@@ -13,6 +14,8 @@ RegistrailError
 """
 
 from collections.abc import Sequence
+
+from registrail.instants import Instant
 
 
 class RegistrailError(Exception):
@@ -68,6 +71,16 @@ class SettingsError(RegistrailError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+class BusyError(RegistrailError):
+    """Somebody else is rebuilding the history of a registry, at least until `until` if it is known."""
+
+    reason = "busy"
+
+    def __init__(self, registry: str, until: Instant | None) -> None:
+        when = f"; if that one was interrupted, try again after {until.isoformat()[:19]}Z" if until else ""
+        super().__init__(f"the history of {registry} is being rebuilt by somebody else{when}")
 
 
 class ConflictError(RegistrailError):

@@ -3,11 +3,14 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from registrail.instants import Instant
 
 BLOB_MEDIA_TYPE = "application/octet-stream"
 """What distribution calls a layer or a config; manifests always have a type of their own."""
+
+_as_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +63,7 @@ def content_hash(event: RegistryEvent) -> str:
     in UTF-8, a missing value as `""`. With the time of the event it is the event's identity.
     """
     content = [event.registry, event.action, event.repository, event.tag or "", event.digest or ""]
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_as_json(content).encode()).hexdigest()[:32]
 
 
 def arrival_hash(event: RegistryEvent) -> str:

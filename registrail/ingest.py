@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from registrail.errors import MalformedError, StorageError, TooLargeError, UnknownSenderError
@@ -243,6 +244,7 @@ def _without_credentials(parameter: re.Match[str]) -> str:
     return f"{parameter[1]}={_REDACTED}" if _carries_credentials(parameter[1]) else parameter[0]
 
 
+@lru_cache(maxsize=256)
 def _carries_credentials(name: str) -> bool:
     name = name.lower()
     return name == "code" or any(word in name for word in _CREDENTIALS)

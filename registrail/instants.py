@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Self
 
 TICKS_PER_SECOND = 10_000_000
+TICKS_PER_MINUTE = 60 * TICKS_PER_SECOND
 TICKS_PER_DAY = 86_400 * TICKS_PER_SECOND
 LAST_TICK = 3_155_378_975_999_999_999
 """9999-12-31T23:59:59.9999999Z, and the number that inverted times are counted down from."""
@@ -20,6 +21,8 @@ _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:[.,]([0-9]{1,30}))?(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))?"
 )
+
+_EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +63,7 @@ class Instant:
     @classmethod
     def from_datetime(cls, moment: datetime) -> Self:
         """Take over an aware `datetime`."""
-        since = moment.astimezone(UTC).replace(tzinfo=None) - datetime.min  # noqa: DTZ901 - the epoch of ticks
+        since = moment - _EPOCH
         return cls((since.days * 86_400 + since.seconds) * TICKS_PER_SECOND + since.microseconds * 10)
 
     @classmethod
@@ -75,15 +78,13 @@ class Instant:
 
     def to_datetime(self) -> datetime:
         """The same as an aware `datetime`; the last digit is lost."""
-        return datetime(1, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.ticks // 10)
+        return _EPOCH + timedelta(microseconds=self.ticks // 10)
 
     def isoformat(self) -> str:
         """RFC 3339 in UTC with exactly seven fractional digits, so that texts sort as times do."""
-        days, rest = divmod(self.ticks, TICKS_PER_DAY)
-        seconds, fraction = divmod(rest, TICKS_PER_SECOND)
-        minutes, second = divmod(seconds, 60)
-        hour, minute = divmod(minutes, 60)
-        return f"{_date(days)}T{hour:02d}:{minute:02d}:{second:02d}.{fraction:07d}Z"
+        minutes, rest = divmod(self.ticks, TICKS_PER_MINUTE)
+        digits = f"{rest:09d}"
+        return f"{_minute(minutes)}:{digits[:2]}.{digits[2:]}Z"
 
     @property
     def day(self) -> str:
@@ -93,12 +94,12 @@ class Instant:
     @property
     def hour(self) -> str:
         """`YYYY-MM-DDTHH`, UTC."""
-        return self.isoformat()[:13]
+        return self.minute[:13]
 
     @property
     def minute(self) -> str:
         """`YYYY-MM-DDTHH:MM`, UTC."""
-        return self.isoformat()[:16]
+        return _minute(self.ticks // TICKS_PER_MINUTE)
 
     def plus(self, delta: timedelta) -> "Instant":
         """Move by `delta`, no further than the first or the last instant."""
@@ -110,3 +111,10 @@ class Instant:
 def _date(days: int) -> str:
     """The date so many days after 0001-01-01; nearly always one of a few."""
     return date.fromordinal(days + 1).isoformat()
+
+
+@lru_cache(maxsize=1000)
+def _minute(minutes: int) -> str:
+    """`YYYY-MM-DDTHH:MM`, so many minutes after 0001-01-01; what happens at a time shares it."""
+    days, minute = divmod(minutes, 24 * 60)
+    return f"{_date(days)}T{minute // 60:02d}:{minute % 60:02d}"

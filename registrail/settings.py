@@ -1,9 +1,11 @@
 """The app's settings, read once from its environment."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from registrail.access import AccessKey, read_keys
 from registrail.errors import SettingsError
 
 SQLITE: Final = "sqlite:///"
@@ -24,6 +26,8 @@ class Settings:
         keep_blobs: `REGISTRAIL_KEEP_BLOBS`: whether layers and configs are recorded (likewise).
         keep_deliveries_days: `REGISTRAIL_KEEP_DELIVERIES_DAYS`: after how many days logged requests are deleted.
         keep_events_days: `REGISTRAIL_KEEP_EVENTS_DAYS`: likewise events and their counts; None keeps them for ever.
+        access_keys: `REGISTRAIL_ACCESS_KEYS`: who may read, and who may replay; `name:role:sha256`, comma-separated.
+        operators: `REGISTRAIL_OPERATORS`: object ids or names of signed-in people who may replay; in lower case.
         on_azure: whether this is the platform instead of somebody's desk (`WEBSITE_INSTANCE_ID` is set).
         behind_sign_in: whether the platform signs people in before they reach the app (`WEBSITE_AUTH_ENABLED`).
     """
@@ -36,6 +40,8 @@ class Settings:
     keep_blobs: bool = False
     keep_deliveries_days: int = 30
     keep_events_days: int | None = None
+    access_keys: tuple[AccessKey, ...] = ()
+    operators: frozenset[str] = frozenset()
     on_azure: bool = False
     behind_sign_in: bool = False
 
@@ -64,6 +70,7 @@ class Settings:
                 return None
             return int(value)
 
+        access_keys, wrong_keys = read_keys(given.get("REGISTRAIL_ACCESS_KEYS", ""))
         settings = cls(
             storage=given.get("REGISTRAIL_STORAGE"),
             table_service_uri=given.get("REGISTRAIL_STORAGE__tableServiceUri"),
@@ -73,9 +80,12 @@ class Settings:
             keep_blobs=switch("REGISTRAIL_KEEP_BLOBS"),
             keep_deliveries_days=count("REGISTRAIL_KEEP_DELIVERIES_DAYS", "days", 36_500) or 30,
             keep_events_days=count("REGISTRAIL_KEEP_EVENTS_DAYS", "days", 36_500),
+            access_keys=access_keys,
+            operators=frozenset(re.split(r"[,;\s]+", given.get("REGISTRAIL_OPERATORS", "").lower())) - {""},
             on_azure="WEBSITE_INSTANCE_ID" in given,
             behind_sign_in=given.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         )
+        problems += [f"REGISTRAIL_ACCESS_KEYS: {problem}" for problem in wrong_keys]
         problems += settings._storage_problems()
         if problems:
             raise SettingsError(problems)

@@ -1,10 +1,11 @@
-"""Folding: the slots that somebody added events to are counted anew, and their hours and days with them.
+"""Folding: the slots that somebody added events to are traced and counted anew, and their hours and days with them.
 
 Nothing is ever added to a count, so a repeated delivery, a late event, two folds at once and a crash anywhere are all
 the same case: count again. What makes that safe:
 
 - ingest writes events, then marks; a fold takes marks, then reads events, so it sees all that the mark stands for;
-- counts are written only where nobody else wrote since they were read (else the fold starts again);
+- counts are written only where nobody else wrote since they were read (else the fold starts again), and they are read
+  before the history that they depend on; who changes what another slot's events did marks that slot (`trace.py`);
 - a mark is removed only in the version in which it was taken, so an event that came meanwhile keeps its mark.
 
 Claims on marks only keep two folds from doing the same work twice.
@@ -13,16 +14,17 @@ Claims on marks only keep two folds from doing the same work twice.
 import asyncio
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from registrail.activity import Breakdown, merge, tally
+from registrail.activity import tally
 from registrail.errors import ConflictError, StorageUnavailableError
-from registrail.events import RegistryEvent
+from registrail.events import RecordedEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
-from registrail.ports import Activity, Clock, Journal, Mark, Marks
+from registrail.ports import REBUILD, Activity, Clock, Journal, Mark, Marks
+from registrail.trace import Trace
 
 SLOT: Final = timedelta(minutes=1)
 CLAIM: Final = timedelta(seconds=15)
@@ -41,26 +43,42 @@ class Summarize:
 
     journal: Journal
     marks: Marks
+    trace: Trace
     activity: Activity
     clock: Clock
 
     async def fold_all(self) -> int:
-        """Fold what is marked in every registry and not being folded by somebody else; how many slots."""
+        """Fold what is marked in every registry and not being folded by somebody else; how many slots.
+
+        The minute that is not over yet is left for the next time, or its events would be read twice.
+        """
         folded = 0
-        for registry in await self.journal.registries():
-            marks = [mark for mark in await self.marks.pending(registry) if self._is_free(mark)]
-            folded += len(await self._fold(registry, marks))
+        unfinished = self.clock().minute
+        for registry, marks in (await self._marked()).items():
+            if not any(mark.slot == REBUILD for mark in marks):
+                ready = [mark for mark in marks if self._is_free(mark) and mark.slot != unfinished]
+                folded += len(await self._fold(registry, ready))
         _log.info("activity summarized", extra={"slots": folded})
         return folded
+
+    async def _marked(self) -> Mapping[str, Sequence[Mark]]:
+        """The marks of every registry."""
+        found = await self.marks.everywhere()
+        if found is not None:
+            return found
+        return {registry: await self.marks.pending(registry) for registry in await self.journal.registries()}
 
     async def bring_up_to_date(self, registry: str) -> None:
         """Return when everything that was marked at the time of the call is counted, by whomever.
 
         Raises:
-            StorageUnavailableError: others kept writing the same counts for too long.
+            StorageUnavailableError: others kept writing the same counts for too long, or the history is being rebuilt.
         """
         waited_since = self.clock()
         marks = await self.marks.pending(registry)
+        if any(mark.slot == REBUILD for mark in marks):
+            message = f"the history of {registry} is being rebuilt; try again later"
+            raise StorageUnavailableError(message)
         awaited = {mark.slot for mark in marks}
         while marks:
             waited = (self.clock().ticks - waited_since.ticks) / TICKS_PER_SECOND
@@ -89,11 +107,10 @@ class Summarize:
         claimed = await self.marks.claim(registry, marks, self.clock().plus(CLAIM))
         if not claimed:
             return set()
+        slots = [mark.slot for mark in claimed]
         for _ in range(ATTEMPTS):
-            opened = await self.activity.open_account(registry, hour)
-            slots = await self._count(registry, [mark.slot for mark in claimed])
             try:
-                await self.activity.write_account(registry, opened, slots, self.clock())
+                await self.recount(registry, hour[: len("YYYY-MM-DD")], slots)
             except ConflictError:
                 continue
             await self.marks.clear(registry, claimed)
@@ -101,28 +118,35 @@ class Summarize:
         await self.marks.release(registry, claimed)
         return set()
 
-    async def _count(self, registry: str, slots: Sequence[str]) -> dict[str, Breakdown]:
-        """Count the events of some slots of one hour, neighbouring slots in one read, a page at a time."""
-        counted: dict[str, Breakdown] = {slot: {} for slot in slots}
+    async def recount(self, registry: str, day: str, slots: Sequence[str]) -> int:
+        """Trace and count the events of some slots of one day; how many events.
+
+        Raises:
+            ConflictError: somebody else wrote counts of this day meanwhile; nothing is lost, start again.
+            StorageUnavailableError: others kept changing the history for too long.
+        """
+        hours = sorted({slot[: len("YYYY-MM-DDTHH")] for slot in slots})
+        opened = await self.activity.open_account(registry, day, hours)
+        events: dict[str, list[RecordedEvent]] = {slot: [] for slot in slots}
         for since, until in _runs([Instant.parse(f"{slot}:00Z") for slot in slots]):
-            after: str | None = None
-            while True:
-                page = await self.journal.read(registry, since.day, since=since, until=until, after=after)
-                for slot, breakdown in _tallies([recorded.event for recorded in page.events]).items():
-                    counted[slot] = merge((counted[slot], breakdown))
-                after = page.after
-                if after is None:
-                    break
-        return counted
+            async for recorded in self._read(registry, day, since, until):
+                if recorded.event.occurred_at is not None:
+                    events[recorded.event.occurred_at.minute].append(recorded)
+        effects = await self.trace.apply(registry, [recorded for of_slot in events.values() for recorded in of_slot])
+        counted = {slot: tally(of_slot, effects) for slot, of_slot in events.items()}
+        await self.activity.write_account(registry, opened, counted, self.clock())
+        return sum(map(len, events.values()))
 
-
-def _tallies(events: Sequence[RegistryEvent]) -> dict[str, Breakdown]:
-    """Count dated events by slot."""
-    by_slot: dict[str, list[RegistryEvent]] = {}
-    for event in events:
-        if event.occurred_at is not None:
-            by_slot.setdefault(event.occurred_at.minute, []).append(event)
-    return {slot: tally(of_slot) for slot, of_slot in by_slot.items()}
+    async def _read(self, registry: str, day: str, since: Instant, until: Instant) -> AsyncIterator[RecordedEvent]:
+        """The events of a stretch of a day, a page at a time."""
+        after: str | None = None
+        while True:
+            page = await self.journal.read(registry, day, since=since, until=until, after=after)
+            for recorded in page.events:
+                yield recorded
+            after = page.after
+            if after is None:
+                return
 
 
 def _runs(begins: Sequence[Instant]) -> list[tuple[Instant, Instant]]:

@@ -2,7 +2,7 @@
 
 import typer
 
-from registrail.local import demo, replay, send, serve
+from registrail.local import account, demo, doctor, exporting, key, past, read, replay, send, serve
 
 app = typer.Typer(
     name="registrail",
@@ -14,6 +14,11 @@ app = typer.Typer(
 
         registrail send push --repository team/app --tag v1
 
+        registrail timeline team/app v1
+
+    Commands that read ask http://localhost:7071; else say --url (or REGISTRAIL_URL) with a key in REGISTRAIL_KEY, or
+    --storage to read the tables without an app.
+
     Each command explains itself, e.g. registrail serve --help.
     """,
     no_args_is_help=True,
@@ -21,5 +26,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.add_typer(send.app, name="send")
-app.command()(replay.replay)
+for commands in (read, past, account, exporting, replay, doctor):
+    commands.register(app)
+app.command()(key.key)
 app.command()(demo.demo)

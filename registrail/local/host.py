@@ -1,5 +1,8 @@
 """The app as an ASGI application that answers as the Azure Functions host does.
 
+It is a plain one: a framework's layers would cost a webhook as much CPU as its function. Only what the host answers
+itself is written with Starlette's requests and responses.
+
 What the platform does with a request, a timer or an Event Grid delivery is done here with the SDK's own
 converters, so that tests and `registrail serve` meet what Azure will show: a route that is shadowed, a
 decorator that the host does not see, an answer that it refuses. Keys are not enforced, as in Core Tools.
@@ -7,21 +10,22 @@ decorator that the host does not see, an answer that it refuses. Keys are not en
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import azure.functions as func
 from azure.functions.decorators.http import HttpTrigger
 from azure.functions.decorators.timer import TimerTrigger
 from azure.functions.meta import Datum
-from starlette.applications import Starlette
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route as Endpoint
+from starlette.types import Receive, Scope, Send
 
 from registrail.local.invocation import Function, Trace, index
 from registrail.local.problems import FunctionFailedError
@@ -33,7 +37,8 @@ BODY_LIMIT = 210_000_000
 
 EVENT_GRID_PATH = "/runtime/webhooks/eventgrid"
 
-_EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
+Endpoint = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
+"""Answers a request with these route parameters."""
 
 
 def host(  # noqa: PLR0913 - each is a seam or a setting, all but the first with a default
@@ -44,7 +49,7 @@ def host(  # noqa: PLR0913 - each is a seam or a setting, all but the first with
     directory: Path | None = None,
     clock: Clock | None = None,
     body_limit: int = BODY_LIMIT,
-) -> Starlette:
+) -> "Host":
     """Serve `app`; its timers run while the application's lifespan does.
 
     The SDK lets an app be indexed once, so a second call with the same app raises ValueError.
@@ -62,30 +67,17 @@ def host(  # noqa: PLR0913 - each is a seam or a setting, all but the first with
         SettingsError: a timer's schedule cannot be read.
     """
     functions = index(app, directory or Path.cwd())
-    endpoints = _Endpoints(
-        routes=_routes(functions, route_prefix),
-        timers={
-            function.name: Timer(
-                function,
-                read_schedule(function.trigger.schedule, function.name, settings or {}),
-                clock or Clock(),
-                asyncio.Lock(),
-            )
-            for function in functions
-            if isinstance(function.trigger, TimerTrigger)
-        },
-        functions={function.name: function for function in functions},
-        body_limit=body_limit,
-    )
-    return Starlette(
-        routes=[
-            Endpoint(EVENT_GRID_PATH, endpoints.event_grid, methods=["POST", "OPTIONS"]),
-            Endpoint("/admin/functions", endpoints.list_functions, methods=["GET"]),
-            Endpoint("/admin/functions/{name}", endpoints.run_function, methods=["POST"]),
-            Endpoint("/{path:path}", endpoints.http, methods=_EVERY_METHOD),
-        ],
-        lifespan=endpoints.lifespan,
-    )
+    timers = {
+        function.name: Timer(
+            function,
+            read_schedule(function.trigger.schedule, function.name, settings or {}),
+            clock or Clock(),
+            asyncio.Lock(),
+        )
+        for function in functions
+        if isinstance(function.trigger, TimerTrigger)
+    }
+    return Host(functions, _routes(functions, route_prefix), timers, body_limit)
 
 
 def _routes(functions: Sequence[Function], prefix: str) -> list[tuple[Route, Function]]:
@@ -100,43 +92,75 @@ def _routes(functions: Sequence[Function], prefix: str) -> list[tuple[Route, Fun
     return sorted(routes, key=lambda item: item[0].precedence)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Endpoints:
-    """What the host answers to."""
+class Host:
+    """The ASGI application."""
 
-    routes: Sequence[tuple[Route, Function]]
-    timers: Mapping[str, Timer]
-    functions: Mapping[str, Function]
-    body_limit: int
+    def __init__(
+        self,
+        functions: Sequence[Function],
+        routes: Sequence[tuple[Route, Function]],
+        timers: Mapping[str, Timer],
+        body_limit: int,
+    ) -> None:
+        self._functions = {function.name: function for function in functions}
+        self._routes = routes
+        self._timers = timers
+        self._body_limit = body_limit
+        self._endpoints: Sequence[tuple[Route, Endpoint]] = [
+            (Route.parse(EVENT_GRID_PATH, frozenset({"POST", "OPTIONS"})), self._event_grid),
+            (Route.parse("admin/functions", frozenset({"GET", "HEAD"})), self._list_functions),
+            (Route.parse("admin/functions/{name}", frozenset({"POST"})), self._run_function),
+            *((route, partial(self._call, function)) for route, function in routes),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or keep the timers for as long as the server runs."""
+        if scope["type"] == "lifespan":
+            await receive()
+            async with self.lifespan():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        try:
+            response = await self._answer(Request(scope, receive))
+        except HTTPException as error:
+            response = PlainTextResponse(error.detail, error.status_code)
+        await response(scope, receive, send)
 
     @asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(timer.keep()) for timer in self.timers.values()]
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Keep the timers meanwhile."""
+        tasks = [asyncio.create_task(timer.keep()) for timer in self._timers.values()]
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def http(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:
         """The first route that takes both path and method; a wrong method is 404 too, as on the platform."""
-        path = decode_path(_raw_path(request))
-        for route, function in self.routes:
+        path = decode_path(request.scope["raw_path"].decode("ascii"))
+        for route, endpoint in self._endpoints:
             parameters = route.match(request.method, path)
             if parameters is not None:
-                try:
-                    answer = await function.invoke(await self._request_datum(request, parameters), _trace(request))
-                except FunctionFailedError:
-                    return Response(status_code=500)
-                return _response(answer)
+                return await endpoint(request, parameters)
         return Response(status_code=404)
 
-    async def event_grid(self, request: Request) -> Response:
+    async def _call(self, function: Function, request: Request, parameters: Mapping[str, str]) -> Response:
+        """What an HTTP function answers."""
+        datum = _request_datum(request.scope, parameters, await self._body(request))
+        try:
+            return _response(await function.invoke(datum, Trace(request.headers)))
+        except FunctionFailedError:
+            return Response(status_code=500)
+
+    async def _event_grid(self, request: Request, _parameters: Mapping[str, str]) -> Response:
         """What Event Grid posts to; it wants a handshake before it sends notifications.
 
         https://github.com/Azure/azure-sdk-for-net/tree/main/sdk/eventgrid/Microsoft.Azure.WebJobs.Extensions.EventGrid
         """
         name = request.query_params.get("functionName", "")
-        function = self.functions.get(name)
+        function = self._functions.get(name)
         if function is None or function.trigger.type != "eventGridTrigger":
             raise HTTPException(404, f"cannot find function: '{name}'")
         if request.method == "OPTIONS":
@@ -145,61 +169,45 @@ class _Endpoints:
         events = body if isinstance(body, list) else [body]
         match request.headers.get("aeg-event-type", "").lower():
             case "notification":
-                return await _notify(function, events, _trace(request))
+                return await _notify(function, events, Trace(request.headers))
             case "subscriptionvalidation":
                 return _validation(events)
             case "unsubscribe":
                 return Response(status_code=202)
         raise HTTPException(400, "the header aeg-event-type must be Notification or SubscriptionValidation")
 
-    async def list_functions(self, _request: Request) -> Response:
+    async def _list_functions(self, _request: Request, _parameters: Mapping[str, str]) -> Response:
         """Every function with what triggers it."""
         found: dict[str, dict[str, Any]] = {
-            name: {"name": name, "trigger": function.trigger.type} for name, function in self.functions.items()
+            name: {"name": name, "trigger": function.trigger.type} for name, function in self._functions.items()
         }
-        for route, function in self.routes:
+        for route, function in self._routes:
             found[function.name] |= {"methods": sorted(route.methods), "route": f"/{route.template}"}
-        for name, timer in self.timers.items():
+        for name, timer in self._timers.items():
             found[name] |= {"schedule": timer.schedule.expression}
         return JSONResponse(list(found.values()))
 
-    async def run_function(self, request: Request) -> Response:
+    async def _run_function(self, request: Request, parameters: Mapping[str, str]) -> Response:
         """Run a function now, with `{"input": "…"}` as what triggered it; a timer needs none.
 
         Unlike the platform's, the answer waits for the function, so that it can tell whether it failed.
         """
-        function = self.functions.get(request.path_params["name"])
+        function = self._functions.get(parameters["name"])
         if function is None or function.is_http:
             raise HTTPException(404, "there is no such function, or it has a route to call it at")
         body = await self._json(request)
         if not isinstance(body, dict) or not isinstance(body.get("input", ""), str):
             raise HTTPException(400, 'the body must be {"input": "…"}')
-        timer = self.timers.get(function.name)
+        timer = self._timers.get(function.name)
         try:
             if timer is not None:
                 await timer.run()
             else:
                 kind = "json" if function.trigger.type == "eventGridTrigger" else "string"
-                await function.invoke(Datum(body.get("input", ""), kind), _trace(request))
+                await function.invoke(Datum(body.get("input", ""), kind), Trace(request.headers))
         except FunctionFailedError:
             return Response(status_code=500)
         return Response(status_code=202)
-
-    async def _request_datum(self, request: Request, parameters: Mapping[str, str]) -> Datum:
-        """The request as the host hands it to the worker: what is given twice is joined with a comma."""
-        query, headers = request.query_params, request.headers
-        url = f"{request.url.scheme}://{request.url.netloc}{_raw_path(request)}"
-        return Datum(
-            {
-                "method": _text(request.method),
-                "url": _text(f"{url}?{request.url.query}" if request.url.query else url),
-                "headers": {name: _text(",".join(headers.getlist(name))) for name in headers.keys()},  # noqa: SIM118
-                "query": {name: _text(",".join(query.getlist(name))) for name in query},
-                "params": {name: _text(text) for name, text in parameters.items()},
-                "body": Datum(await self._body(request), "bytes"),
-            },
-            "http",
-        )
 
     async def _json(self, request: Request) -> Any:  # noqa: ANN401 - any JSON
         """What is in the body, `{}` when it is empty; HTTPException 400 if it is not JSON."""
@@ -210,27 +218,47 @@ class _Endpoints:
 
     async def _body(self, request: Request) -> bytes:
         """The whole body; HTTPException 413 if it is too long, before any is read if its length was given."""
-        if int(request.headers.get("content-length", 0)) > self.body_limit:
+        if int(request.headers.get("content-length", 0)) > self._body_limit:
             raise HTTPException(413)
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self.body_limit:
+        body, more = bytearray(), True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self._body_limit:
                 raise HTTPException(413)
         return bytes(body)
 
 
+def _request_datum(scope: Scope, parameters: Mapping[str, str], body: bytes) -> Datum:
+    """The request as the host hands it to the worker: what is given twice is joined with a comma."""
+    headers = _joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    query = scope["query_string"].decode()
+    url = f"{scope['scheme']}://{URL(scope=scope).netloc}{scope['raw_path'].decode('ascii')}"
+    return Datum(
+        {
+            "method": _text(scope["method"]),
+            "url": _text(f"{url}?{query}" if query else url),
+            "headers": {name: _text(value) for name, value in headers.items()},
+            "query": {name: _text(value) for name, value in _joined(parse_qsl(query, keep_blank_values=True)).items()},
+            "params": {name: _text(value) for name, value in parameters.items()},
+            "body": Datum(body, "bytes"),
+        },
+        "http",
+    )
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
 def _text(value: str) -> Datum:
     return Datum(value, "string")
-
-
-def _raw_path(request: Request) -> str:
-    raw: bytes = request.scope["raw_path"]
-    return raw.decode("ascii")
-
-
-def _trace(request: Request) -> Trace:
-    return Trace(request.headers.get("traceparent", ""), request.headers.get("tracestate", ""))
 
 
 def _response(answer: Datum | None) -> Response:
@@ -238,9 +266,8 @@ def _response(answer: Datum | None) -> Response:
     if answer is None or answer.type == "string":
         return PlainTextResponse(answer.value if answer else "")
     encoded = answer.value
-    response = Response(encoded["body"].value, int(encoded["status_code"].value))
-    for name, value in encoded["headers"].items():
-        response.headers[name] = value.value
+    headers = {name.lower(): value.value for name, value in encoded["headers"].items()}
+    response = Response(encoded["body"].value, int(encoded["status_code"].value), headers)
     for cookie in encoded["cookies"] or ():
         for morsel in cookie.values():
             response.headers.append("set-cookie", morsel.OutputString())

@@ -5,7 +5,7 @@ import inspect
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,24 @@ from azure.functions.meta import Datum
 from registrail.local.problems import FunctionFailedError, LocalError
 
 _logger = logging.getLogger(__name__)
+_http = func.get_binding_registry().get("http")
 
 
 class Trace(TraceContext):
-    """The W3C trace headers of the request that caused an invocation, empty if it had none."""
+    """The W3C trace headers among those of the request that caused an invocation, empty if it had none."""
 
-    def __init__(self, parent: str = "", state: str = "") -> None:
-        self._parent = parent
-        self._state = state
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
 
     @property
     def trace_parent(self) -> str:
         """The header `traceparent`."""
-        return self._parent
+        return self._headers.get("traceparent", "")
 
     @property
     def trace_state(self) -> str:
         """The header `tracestate`."""
-        return self._state
+        return self._headers.get("tracestate", "")
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -93,19 +93,22 @@ class Function:
     """One function of the app.
 
     Attributes:
+        decode: the SDK's converter for the trigger.
         call: what the author wrote, without decorators above the trigger: the host does not see those either.
         directory: where `function_app.py` is.
     """
 
     name: str
     trigger: Trigger
+    decode: Callable[..., Any]
     call: Callable[..., Any]
+    is_coroutine: bool
     takes_context: bool
     is_http: bool
     directory: Path
 
     async def invoke(self, datum: Datum, trace: Trace | None = None) -> Datum | None:
-        """Decode `datum` with the SDK's converter for the trigger, call the function, and encode its answer.
+        """Decode `datum`, call the function, and encode its answer with the SDK's converter.
 
         A coroutine function is awaited; another runs in a thread.
 
@@ -116,7 +119,7 @@ class Function:
             FunctionFailedError: for whatever went wrong; the traceback has been logged.
         """
         try:
-            return await self._invoke(datum, trace or Trace())
+            return await self._invoke(datum, trace or Trace({}))
         # A function may raise anything at all, and the host and its other functions must outlive it: this is
         # the one place where everything is caught. A cancellation is the function's own unless ours is asked.
         except (Exception, SystemExit, asyncio.CancelledError) as error:
@@ -127,17 +130,15 @@ class Function:
             raise FunctionFailedError(self.name) from error
 
     async def _invoke(self, datum: Datum, trace: Trace) -> Datum | None:
-        converters = func.get_binding_registry()
-        decode = converters.get(self.trigger.type).decode
-        arguments = {self.trigger.name: decode(datum, trigger_metadata={})}
+        arguments = {self.trigger.name: self.decode(datum, trigger_metadata={})}
         if self.takes_context:
             arguments["context"] = Context(self.name, self.directory, trace)
-        if inspect.iscoroutinefunction(self.call):
+        if self.is_coroutine:
             result = await self.call(**arguments)
         else:
             result = await asyncio.to_thread(self._call_in_thread, arguments)
         if self.is_http:
-            answer: Datum = converters.get("http").encode(result, expected_type=None)
+            answer: Datum = _http.encode(result, expected_type=None)
             return answer
         if result is not None:
             message = f"{self.name} has no output binding and must return nothing, but returned {result!r}"
@@ -174,7 +175,9 @@ def _function(function: func.Function, directory: Path) -> Function:
     return Function(
         name=name,
         trigger=trigger,
+        decode=func.get_binding_registry().get(trigger.type).decode,
         call=call,
+        is_coroutine=inspect.iscoroutinefunction(call),
         takes_context="context" in parameters,
         is_http=function.is_http_function(),
         directory=directory,

@@ -60,6 +60,8 @@ class Route:
 
 def decode_path(raw: str) -> str:
     """Undo percent-encoding, except that of `/`, which is no separator of segments."""
+    if "%" not in raw:
+        return raw
     return "%2F".join(unquote(part) for part in re.split("%2f", raw, flags=re.IGNORECASE))
 
 

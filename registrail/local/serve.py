@@ -110,7 +110,13 @@ def _serve(directory: Path, listener: socket.socket, url: str, where: str) -> No
     module = _import_app(directory)
     application = host(module.app, route_prefix=_route_prefix(directory), settings=os.environ, directory=directory)
     config = uvicorn.Config(
-        application, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_GRACE
+        application,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE,
     )
     typer.echo(
         f"Registrail: {url}/   (Ctrl-C ends it)\n"

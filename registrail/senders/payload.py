@@ -36,7 +36,7 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 - the caller finds out what i
         message = f"the body is not UTF-8: byte {error.start} cannot be read"
         raise MalformedError(message, reason="not-utf-8") from error
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _read(text)
     except RecursionError as error:
         raise MalformedError("the body is nested too deep", reason="not-json") from error
     except ValueError as error:
@@ -110,7 +110,7 @@ def instant(parent: Mapping[str, Any], name: str) -> Instant | None:
 
 def storable(text: str) -> str:
     """Replace what no store and no UTF-8 text can hold: NUL and halves of surrogate pairs."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text if text.isprintable() else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _path(place: str, name: str) -> str:
@@ -120,6 +120,9 @@ def _path(place: str, name: str) -> str:
 def _refuse_constant(name: str) -> None:
     message = f"{name} is no JSON value"
     raise ValueError(message)
+
+
+_read: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode  # json.loads would make one for each body
 
 
 def _kind(value: object) -> str:

@@ -1,39 +1,40 @@
 """Counts: table `activity`.
 
-A registry's counts lie in one partition, so that a slot, its hour and its day change together or not at all. The row of
-*all* repositories in a period (`*`) carries the breakdown by repository, from which the longer period is summed up;
-hours and days also have a row for each repository, for charts and for people who query the table.
+A registry's counts lie in one partition. The row of *all* in a period (`*`) carries the breakdown by repository, actor
+and client, and the lags of regions; from it the longer period is summed up. Hours and days also have a row for each
+repository, actor and client, for charts and for people who query the table; nothing is ever worked out from these.
 """
 
-import json
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Final, cast
 
-from registrail.activity import GRAINS, METRICS, NOTHING, Breakdown, Counts, Grain, merge, total
+from registrail.activity import EMPTY, Breakdown, Counts, Grain, Subject, add, merge, monday, sunday
+from registrail.errors import ConflictError
 from registrail.instants import Instant
-from registrail.ports import Account, Period
+from registrail.ports import Account, Asked, Listed, Period
+from registrail.storage import activity_rows as rows
 from registrail.storage import keys
-from registrail.storage.entities import joined, split
+from registrail.storage.activity_plan import plan
 from registrail.storage.store import (
     MOST_OPERATIONS,
+    Delete,
     Entity,
     EntityStore,
     Insert,
+    Merge,
     Operation,
-    Properties,
     Replace,
-    Value,
     delete_range,
     scan_all,
 )
 
 TABLE: Final = "activity"
+_DAYS_OF_A_WEEK: Final = 7
 _AFTER_ALL: Final = ";"
 """Comes after digits and `:`, so that a prefix and this end the range of periods that begin with the prefix."""
-_LENGTHS: Final[Mapping[Grain, int]] = {"slot": 16, "hour": 13, "day": 10}
-"""Of the names of periods."""
-_BEGINNING: Final = "0000-01-01T00:00:00.0000000Z"
 
 
 class EntityActivity:
@@ -42,75 +43,49 @@ class EntityActivity:
     def __init__(self, store: EntityStore) -> None:
         self._store = store
 
-    async def open_account(self, registry: str, hour: str) -> Account:
-        """Read a day, its hours and one hour's slots.
+    async def open_account(self, registry: str, day: str, hours: Collection[str]) -> Account:
+        """Read a day, its hours, and the slots from the first to the last of some hours: three requests, or four.
 
-        The longer period is read first: who writes a slot also writes its hour and day, so a writer who comes after
-        our reading of an hour is noticed when we write the hour, and one who came before has written the slots that we
-        are yet to read.
+        The day is read first, and every commit to any of its rows replaces its version. So a writer who comes after our
+        reading of the day is noticed when we write, and one who came before has written the hours and slots that we are
+        yet to read. The same holds for one who comes between two readings.
         """
         partition = keys.encode(registry)
-        day_row = keys.activity_row("day", None, hour[:10])
-        day = await self._store.get(TABLE, partition, day_row)
-        hours = await self._range(partition, "hour", None, f"{hour[:10]}T", f"{hour[:10]}T{_AFTER_ALL}")
-        slots = await self._range(partition, "slot", None, f"{hour}:", f"{hour}:{_AFTER_ALL}")
-        found = [*([day] if day else []), *hours, *slots]
+        whole = await self._store.get(TABLE, partition, rows.row("day", None, day))
+        of_hours = await self._range(partition, "hour", None, f"{day}T", f"{day}T{_AFTER_ALL}")
+        of_slots: list[Entity] = []
+        if hours:
+            of_slots = await self._range(partition, "slot", None, f"{min(hours)}:", f"{max(hours)}:{_AFTER_ALL}")
+        after = str(whole.properties.get("due_after", rows.SETTLED)) if whole else rows.SETTLED
         return Account(
-            hour=hour,
-            slots={_period(entity): _breakdown(entity.properties) for entity in slots},
-            hours={_period(entity): _breakdown(entity.properties) for entity in hours},
-            day=_breakdown(day.properties) if day else {},
-            versions={entity.row: entity.version for entity in found},
+            date=day,
+            covers=frozenset(hours),
+            slots={
+                _period(entity): rows.breakdown(entity.properties)
+                for entity in of_slots
+                if _period(entity)[: rows.LENGTHS["hour"]] in hours
+            },
+            hours={_period(entity): rows.breakdown(entity.properties) for entity in of_hours},
+            day=rows.breakdown(whole.properties) if whole else EMPTY,
+            version=whole.version if whole else None,
+            due=frozenset(_due([*of_hours, *([whole] if whole else [])], after)),
         )
 
     async def write_account(self, registry: str, opened: Account, slots: Mapping[str, Breakdown], now: Instant) -> None:
-        """Replace slots, their hour and their day in one commit, checked against the versions that were read.
+        """Replace slots, their hours and their day as `activity_plan` says, each commit checked against the one before.
 
-        The rows of single repositories are written without a check of their own, in the company of the checked rows.
-        Where one commit cannot hold them all, those that do not fit go ahead in commits that touch the hour and the day
-        as they are: should we be interrupted, the hour and the day still say the old, and the next fold starts again.
+        Of the rows only the day's has its version checked: whoever writes any of the others writes it too.
         """
-        hour, day = opened.hour, opened.hour[:10]
-        new_hour = merge({**opened.slots, **slots}.values())
-        new_day = merge({**opened.hours, hour: new_hour}.values())
-        details = [
-            *_details(registry, "hour", hour, opened.hours.get(hour, {}), new_hour),
-            *_details(registry, "day", day, opened.day, new_day),
-        ]
-        versions = dict(opened.versions)
-        guards = {
-            keys.activity_row("hour", None, hour): _sums(registry, "hour", hour, opened.hours.get(hour, {}), now),
-            keys.activity_row("day", None, day): _sums(registry, "day", day, opened.day, now),
-        }
-        room = MOST_OPERATIONS - len(guards) - len(slots)
-        while len(details) > room:
-            ahead, details = (
-                details[: MOST_OPERATIONS - len(guards)],
-                details[MOST_OPERATIONS - len(guards) :],
-            )
-            versions.update(await self._commit(registry, versions, guards, ahead))
-        sums = {
-            keys.activity_row("slot", None, slot): _sums(registry, "slot", slot, breakdown, now)
-            for slot, breakdown in slots.items()
-        }
-        sums[keys.activity_row("hour", None, hour)] = _sums(registry, "hour", hour, new_hour, now)
-        sums[keys.activity_row("day", None, day)] = _sums(registry, "day", day, new_day, now)
-        await self._commit(registry, versions, sums, details)
-
-    async def _commit(
-        self,
-        registry: str,
-        versions: Mapping[str, str],
-        checked: Mapping[str, Properties],
-        details: Sequence[Operation],
-    ) -> Mapping[str, str]:
-        """Write checked rows and details; the new versions of the checked rows."""
-        operations: list[Operation] = [
-            Replace(row, properties, versions[row]) if row in versions else Insert(row, properties)
-            for row, properties in checked.items()
-        ]
-        written = await self._store.commit(TABLE, keys.encode(registry), [*operations, *details])
-        return {row: cast("str", version) for row, version in zip(checked, written, strict=False)}
+        day_row = rows.row("day", None, opened.date)
+        version = opened.version
+        for step in plan(registry, opened, slots, now):
+            day: Operation
+            if version is None:
+                day = Insert(day_row, step.day)
+            else:
+                day = (Replace if step.is_whole else Merge)(day_row, step.day, version)
+            written = await self._store.commit(TABLE, keys.encode(registry), [day, *step.operations])
+            version = cast("str", written[0])
 
     async def periods(  # noqa: PLR0913 - as in the port
         self,
@@ -118,72 +93,147 @@ class EntityActivity:
         grain: Grain,
         *,
         repository: str | None = None,
+        actor: str | None = None,
+        client: str | None = None,
+        under: str | None = None,
         since: Instant | None = None,
         until: Instant | None = None,
         breakdown: bool = False,
     ) -> Sequence[Period]:
-        """One series."""
-        start = since.isoformat()[: _LENGTHS[grain]] if since else ""
-        stop = Instant(max(until.ticks - 1, 0)).isoformat() if until else _AFTER_ALL
-        found = await self._range(keys.encode(registry), grain, repository, start, stop)
-        return [
-            Period(
-                registry,
-                grain,
-                _period(entity),
-                repository,
-                Counts(**{name: cast("int", entity.properties[name]) for name in METRICS}),
-                _breakdown(entity.properties) if breakdown else None,
-            )
-            for entity in found
-            if entity.properties["events"]
-        ]
+        """One series, a page at a time."""
+        asked = Asked(repository=repository, actor=actor, client=client, under=under)
+        found: list[Period] = []
+        after: str | None = ""
+        while after is not None:
+            page = await self.page(registry, grain, asked, since=since, until=until, after=after, breakdown=breakdown)
+            found += page.items
+            after = page.after
+        return found
+
+    async def page(  # noqa: PLR0913 - as in the port
+        self,
+        registry: str,
+        grain: Grain,
+        asked: Asked,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        after: str = "",
+        limit: int = 1000,
+        breakdown: bool = False,
+    ) -> Listed[Period]:
+        """A part of a series: of one subject from its own rows, where it has some, else from the rows of all."""
+        stored: Grain = "day" if grain == "week" else grain
+        subject = asked.subject
+        own = subject if asked.under is None and grain != "slot" else None
+        start, stop = _ends(grain, since, until)
+        first, last = (rows.row(stored, own, end) for end in (start, stop))
+        behind = rows.row(stored, own, after) if after else None
+        wanted = limit * _DAYS_OF_A_WEEK if grain == "week" else limit
+        found = await self._store.scan(
+            TABLE, keys.encode(registry), start=first, stop=last, after=behind, limit=min(wanted, 1000)
+        )
+        periods: list[Period] = []
+        for entity in found.entities:
+            counts, whole = rows.counts(entity.properties), None
+            if subject and own is None:
+                counts = _counts_of(asked, rows.breakdown(entity.properties))
+            elif subject is None and breakdown:
+                whole = rows.breakdown(entity.properties)
+            if counts.events:
+                periods.append(Period(registry, stored, _period(entity), subject, counts, whole))
+        further = _period(found.entities[-1]) if found.after else None
+        if grain != "week":
+            return Listed(periods, further)
+        if further is None:
+            return Listed(_weeks(periods), None)
+        # The last week may go on beyond this page: it is left to the next one.
+        begun = monday(further)
+        whole_weeks = [period for period in periods if period.period < begun]
+        return Listed(_weeks(whole_weeks), (date.fromisoformat(begun) - timedelta(days=1)).isoformat())
+
+    async def breakdown_of(
+        self, registry: str, *, grain: Grain = "day", since: Instant | None = None, until: Instant | None = None
+    ) -> Breakdown:
+        """Add up the breakdowns of a series."""
+        periods = await self.periods(registry, grain, since=since, until=until, breakdown=True)
+        return merge(period.breakdown for period in periods if period.breakdown)
 
     async def forget(self, registry: str, day: str) -> None:
-        """Delete the rows of a day: of the repositories that it names, and at last its own."""
-        partition = keys.encode(registry)
-        found = await self._store.get(TABLE, partition, keys.activity_row("day", None, day))
-        repositories: list[str | None] = [*(_breakdown(found.properties) if found else {}), None]
-        for repository in repositories:
-            for grain in GRAINS:
-                start = keys.activity_row(grain, repository, day)
-                await delete_range(self._store, TABLE, partition, start=start, stop=f"{start}~")
+        """Delete the rows of a day: first of the subjects that its rows of all name, then those, the day's at last.
 
-    async def _range(self, partition: str, grain: Grain, repository: str | None, start: str, stop: str) -> list[Entity]:
-        first, last = (keys.activity_row(grain, repository, end) for end in (start, stop))
+        Safe to repeat, and to do twice at once.
+        """
+        partition = keys.encode(registry)
+        whole = await self._store.get(TABLE, partition, rows.row("day", None, day))
+        of_hours = await self._range(partition, "hour", None, day, f"{day}~")
+        singles = sorted(
+            rows.row(rows.grain_of(_period(entity)), subject, _period(entity))
+            for entity in [*of_hours, *([whole] if whole else [])]
+            for subject in rows.breakdown(entity.properties).counts.keys() | rows.flagged(entity.properties)
+        )
+        for start in range(0, len(singles), MOST_OPERATIONS):
+            await self._delete(partition, singles[start : start + MOST_OPERATIONS])
+        for grain in rows.LENGTHS:
+            start_row = rows.row(grain, None, day)
+            await delete_range(self._store, TABLE, partition, start=start_row, stop=f"{start_row}~")
+
+    async def erase(self, registry: str) -> bool:
+        """Delete all rows of a registry."""
+        return await delete_range(self._store, TABLE, keys.encode(registry))
+
+    async def _delete(self, partition: str, singles: Sequence[str]) -> None:
+        """Delete rows, some of which may be gone: an empty row that is written first is certainly there."""
+        with suppress(ConflictError):
+            await self._store.commit(TABLE, partition, [Delete(row) for row in singles])
+            return
+        await self._store.commit(TABLE, partition, [Replace(row, {}) for row in singles])
+        with suppress(ConflictError):  # somebody else forgets the same day
+            await self._store.commit(TABLE, partition, [Delete(row) for row in singles])
+
+    async def _range(
+        self, partition: str, grain: Grain, subject: Subject | None, start: str, stop: str
+    ) -> list[Entity]:
+        first, last = (rows.row(grain, subject, end) for end in (start, stop))
         return await scan_all(self._store, TABLE, partition, start=first, stop=last)
 
 
-def _details(registry: str, grain: Grain, period: str, old: Breakdown, new: Breakdown) -> Iterator[Operation]:
-    """Rows of the repositories whose counts changed."""
-    for repository in sorted({*old, *new}):
-        counts = new.get(repository, NOTHING)
-        if counts != old.get(repository):
-            row = keys.activity_row(grain, repository, period)
-            yield Replace(row, _counts(registry, grain, period, repository, counts))
+def _counts_of(asked: Asked, whole: Breakdown) -> Counts:
+    """The counts of what is asked for, from a row of all."""
+    if asked.under is not None:
+        return whole.under(asked.under)
+    return add(filter(None, [whole.counts.get(cast("Subject", asked.subject))]))
 
 
-def _sums(registry: str, grain: Grain, period: str, breakdown: Breakdown, now: Instant) -> Properties:
-    """The row of all repositories."""
-    compact = {repository: [getattr(counts, name) for name in METRICS] for repository, counts in breakdown.items()}
-    packed = zlib.compress(json.dumps(compact, ensure_ascii=False, separators=(",", ":")).encode())
-    return {
-        **_counts(registry, grain, period, keys.ALL, total(breakdown)),
-        **split("breakdown", packed),
-        "repositories": len(breakdown),
-        "folded_at": now,
-    }
+def _due(sums: Sequence[Entity], after: str) -> Iterator[tuple[str, Subject]]:
+    """The subjects whose own rows are left to be written: flagged, and beyond the last one that was written."""
+    if after == rows.SETTLED:
+        return
+    for entity in sums:
+        period = _period(entity)
+        for subject in rows.flagged(entity.properties):
+            if rows.row(rows.grain_of(period), subject, period) > after:
+                yield period, subject
 
 
-def _counts(registry: str, grain: Grain, period: str, repository: str, counts: Counts) -> dict[str, Value]:
-    numbers: dict[str, Any] = {name: getattr(counts, name) for name in METRICS}
-    begins = Instant.parse(f"{period}{_BEGINNING[len(period) :]}")
-    return {"registry": registry, "grain": grain, "begins_at": begins, "repository": repository, **numbers}
+def _ends(grain: Grain, since: Instant | None, until: Instant | None) -> tuple[str, str]:
+    """The names between which periods lie, the second one excluded."""
+    last = Instant(max(until.ticks - 1, 0)) if until else None
+    if grain == "week":
+        return monday(since.day) if since else "", f"{sunday(last.day)}{_AFTER_ALL}" if last else _AFTER_ALL
+    return since.isoformat()[: rows.LENGTHS[grain]] if since else "", last.isoformat() if last else _AFTER_ALL
 
 
-def _breakdown(properties: Properties) -> Breakdown:
-    compact: dict[str, list[int]] = json.loads(zlib.decompress(joined("breakdown", properties)))
-    return {repository: Counts(**dict(zip(METRICS, numbers, strict=False))) for repository, numbers in compact.items()}
+def _weeks(days: Sequence[Period]) -> list[Period]:
+    weeks: list[Period] = []
+    for name, of_week in groupby(days, key=lambda day: monday(day.period)):
+        found = list(of_week)
+        breakdowns = [day.breakdown for day in found if day.breakdown]
+        counts = add(day.counts for day in found)
+        weeks.append(
+            Period(found[0].registry, "week", name, found[0].subject, counts, merge(breakdowns) if breakdowns else None)
+        )
+    return weeks
 
 
 def _period(entity: Entity) -> str:

@@ -36,9 +36,14 @@ class Catalog:
         with suppress(ConflictError):  # somebody else removed it
             await self._store.commit(TABLE, group, [Delete(name)])
 
-    async def names(self, group: str, start: str = "", stop: str | None = None) -> list[str]:
-        """All names of a group, in order."""
-        return [entity.row for entity in await self.entries(group, start, stop)]
+    async def names(
+        self, group: str, start: str = "", stop: str | None = None, *, limit: int | None = None
+    ) -> list[str]:
+        """The names of a group from `start` up to `stop`, in order: all of them, or the first `limit`."""
+        if limit is None:
+            return [entity.row for entity in await self.entries(group, start, stop)]
+        page = await self._store.scan(TABLE, group, start=start, stop=stop, limit=limit)
+        return [entity.row for entity in page.entities]
 
     async def entries(self, group: str, start: str = "", stop: str | None = None) -> list[Entity]:
         """All names of a group with their columns, in order."""

@@ -89,6 +89,10 @@ class GroupCommit:
         """Read a range of rows in one partition."""
         return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after)
 
+    async def head(self, table: str, limit: int) -> Sequence[Entity]:
+        """Read some rows of a table."""
+        return await self._store.head(table, limit)
+
     async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
         """Do all operations or none, perhaps in one transaction with those of others.
 
@@ -102,7 +106,9 @@ class GroupCommit:
         if self._waiting + len(writes) > self._most_waiting:
             raise StorageUnavailableError(f"{self._waiting} writes are waiting for the store")
         done: asyncio.Future[Sequence[str | None]] = asyncio.get_running_loop().create_future()
-        lane = self._lanes.setdefault((table, partition), _Lane())
+        lane = self._lanes.get((table, partition))
+        if lane is None:
+            lane = self._lanes[table, partition] = _Lane()
         lane.waiting.append(_Waiting(writes, sum(estimate(write.properties) for write in writes), done))
         self._waiting += len(writes)
         lane.length += len(writes)

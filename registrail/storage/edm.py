@@ -22,14 +22,17 @@ _TYPE: Final = "@odata.type"
 _DIGITS: Final = 9
 """Of seconds and their fraction: units of 100 ns."""
 
-_as_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_Plain = str | bool
+"""What JSON says by itself."""
+
+_as_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def to_json(partition: str, row: str, properties: Properties) -> str:
     """The JSON of an entity, in ASCII."""
     columns: dict[str, str | bool | float] = {"PartitionKey": partition, "RowKey": row}
     for name, value in properties.items():
-        if isinstance(value, str | bool):
+        if isinstance(value, _Plain):
             columns[name] = value
         elif isinstance(value, int):
             columns[name + _TYPE], columns[name] = "Edm.Int64", str(value)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final, cast
 
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
@@ -10,6 +12,7 @@ from registrail.instants import Instant
 from registrail.storage.store import Properties, Value
 
 _EVENT_COLUMNS: Final = tuple(field.name for field in fields(RegistryEvent) if field.name != "region")
+_values = attrgetter(*_EVENT_COLUMNS)
 _SEEN: Final = "seen_"
 _REGION: Final = "region_"
 _DELIVERY: Final = "delivery_"
@@ -17,8 +20,8 @@ _DELIVERY: Final = "delivery_"
 
 def event_properties(event: RegistryEvent, arrival: Arrival) -> dict[str, Value]:
     """The columns that one arrival contributes; what it does not know it does not touch."""
-    columns = {name: getattr(event, name) for name in _EVENT_COLUMNS}
-    known: dict[str, Value] = {name: value for name, value in columns.items() if value is not None}
+    columns = zip(_EVENT_COLUMNS, _values(event), strict=True)
+    known: dict[str, Value] = {name: value for name, value in columns if value is not None}
     sender = _column(arrival.sender)
     known[_SEEN + sender] = arrival.received_at
     known[_DELIVERY + sender] = arrival.delivery
@@ -49,6 +52,7 @@ def _columns(prefix: str, properties: Properties) -> Mapping[str, Value]:
     return {name.removeprefix(prefix): value for name, value in properties.items() if name.startswith(prefix)}
 
 
+@lru_cache(maxsize=1000)
 def _column(name: str) -> str:
     """A part of a property's name, which must be an identifier."""
     return re.sub("[^a-z0-9]", "_", name.lower())

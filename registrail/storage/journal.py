@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 from registrail.events import Arrival, RegistryEvent, arrival_hash, content_hash
@@ -14,6 +15,8 @@ from registrail.storage.store import EntityStore, Merge, Operation, Value, commi
 
 TABLE: Final = "events"
 REGISTRIES: Final = "registries"
+_BEHIND: Final = "~"
+"""Put behind a name, it makes the end of a range that the name lies in."""
 
 
 class EntityJournal:
@@ -34,7 +37,7 @@ class EntityJournal:
 
     async def _write(self, registry: str, day: str, rows: dict[str, dict[str, Value]]) -> None:
         await self._catalog.add(REGISTRIES, keys.encode(registry), registry=registry)
-        await self._catalog.add(_days(registry), day)
+        await self._catalog.add(_days(registry), _name(day))
         operations: list[Operation] = [Merge(row, properties) for row, properties in rows.items()]
         partition = keys.event_partition(registry, day)
         for operations_at_once in commits(operations):
@@ -44,14 +47,20 @@ class EntityJournal:
         """Every registry, by name."""
         return [cast("str", entry.properties["registry"]) for entry in await self._catalog.entries(REGISTRIES)]
 
-    async def days(self, registry: str, since: Instant | None, until: Instant | None) -> Sequence[str]:
-        """Days with events, newest first."""
-        start = since.day if since else ""
-        stop = until.isoformat() if until else None
-        days = await self._catalog.names(_days(registry), start, stop)
-        dated = sorted((day for day in days if day != keys.UNDATED), reverse=True)
-        undated = keys.UNDATED in days and since is None and until is None
-        return [*dated, keys.UNDATED] if undated else dated
+    async def days(
+        self,
+        registry: str,
+        since: Instant | None,
+        until: Instant | None,
+        *,
+        begin: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[str]:
+        """Days with events, as the catalog has them: newest first, `undated` behind all others."""
+        start = max(_name(until.day) if until else "", _name(begin) if begin else "")
+        stop = f"{_name(since.day)}{_BEHIND}" if since else keys.UNDATED if until else None
+        names = await self._catalog.names(_days(registry), start, stop, limit=limit)
+        return [name.rpartition("~")[2] for name in names]
 
     async def read(  # noqa: PLR0913 - as in the port
         self,
@@ -73,11 +82,18 @@ class EntityJournal:
     async def forget(self, registry: str, day: str) -> None:
         """Empty a partition, then take its name from the catalog."""
         await delete_range(self._store, TABLE, keys.event_partition(registry, day))
-        await self._catalog.remove(_days(registry), day)
+        await self._catalog.remove(_days(registry), _name(day))
 
 
+@lru_cache(maxsize=1000)
 def _days(registry: str) -> str:
     return keys.join(TABLE, keys.encode(registry))
+
+
+@lru_cache(maxsize=1000)
+def _name(day: str) -> str:
+    """A day in the catalog: `{99999999 - YYYYMMDD}~{YYYY-MM-DD}`, so that the newest comes first; `undated` is last."""
+    return day if day == keys.UNDATED else keys.join(f"{99_999_999 - int(day.replace('-', '')):08d}", day)
 
 
 def _place(event: RegistryEvent) -> tuple[str, str]:

@@ -25,13 +25,13 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9._:@-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 
 
-def encode(text: str) -> str:
+def encode(text: str, longest: int = LONGEST_PART) -> str:
     """Make any text a part of a key."""
     encoded = _SPECIAL.sub(_escape, text)
-    if len(encoded) <= LONGEST_PART:
+    if len(encoded) <= longest:
         return encoded
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return f"{encoded[: LONGEST_PART - 34]}=={digest}"
+    return f"{encoded[: longest - 34]}=={digest}"
 
 
 def decode(part: str) -> str:
@@ -87,3 +87,62 @@ def activity_row(grain: str, repository: str | None, period: str) -> str:
 def delivery_partition(sender: str, day: str) -> str:
     """Of the table `deliveries`."""
     return join(encode(sender), day)
+
+
+LONGEST_REPOSITORY: Final = 200
+"""Where a repository shares a key with a tag and a digest, so that all of them together are no longer than 512."""
+LONGEST_TAG: Final = 128
+LONGEST_DIGEST: Final = 120
+
+
+def repository_row(repository: str) -> str:
+    """Of the table `history`: what is known of a repository."""
+    return join("repository", encode(repository, LONGEST_REPOSITORY))
+
+
+def tag_row(repository: str, tag: str) -> str:
+    """Of the table `history`: a tag as of now; by repository, then by name."""
+    return join("tag", encode(repository, LONGEST_REPOSITORY), encode(tag, LONGEST_TAG))
+
+
+def move_row(repository: str, tag: str, event: str) -> str:
+    """Of the table `history`: one movement of a tag, newest first; without an event the beginning of all of them."""
+    return join("move", encode(repository, LONGEST_REPOSITORY), encode(tag, LONGEST_TAG), event)
+
+
+def digest_row(digest: str, repository: str) -> str:
+    """Of the table `history`: a digest in a repository."""
+    return join("digest", encode(digest, LONGEST_DIGEST), encode(repository, LONGEST_REPOSITORY))
+
+
+def hold_row(digest: str, repository: str, tag: str, begin: str) -> str:
+    """Of the table `history`: that a tag pointed to a digest since an event."""
+    return join(
+        "hold",
+        encode(digest, LONGEST_DIGEST),
+        encode(repository, LONGEST_REPOSITORY),
+        encode(tag, LONGEST_TAG),
+        begin,
+    )
+
+
+def delete_row(event: str) -> str:
+    """Of the table `history`: the dossier of a delete, newest first."""
+    return join("delete", event)
+
+
+TAGS: Final = "tag~"
+"""What the rows of all tags begin with."""
+
+DIGESTS: Final = "digest~"
+"""What the rows of all digests begin with."""
+
+
+def holds_of(digest: str) -> str:
+    """What the rows of all tags that pointed to a digest begin with, in any repository."""
+    return join("hold", encode(digest, LONGEST_DIGEST), "")
+
+
+def deleted_row(repository: str, event: str) -> str:
+    """Of the table `history`: the same dossier among those of its repository, newest first."""
+    return join("deleted", encode(repository, LONGEST_REPOSITORY), event)

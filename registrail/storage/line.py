@@ -33,7 +33,6 @@ from azure.core.pipeline.policies import (
     AzureSasCredentialPolicy,
     DistributedTracingPolicy,
     HttpLoggingPolicy,
-    RequestIdPolicy,
     SansIOHTTPPolicy,
     UserAgentPolicy,
 )
@@ -47,6 +46,8 @@ Policy = SansIOHTTPPolicy[Any, Any] | AsyncHTTPPolicy[Any, Any]  # azure-core's 
 
 SCOPE: Final = "https://storage.azure.com/.default"
 CONNECTIONS: Final = 256
+KEEP_ALIVE: Final = 4.0
+"""Seconds that an idle connection is kept: Azurite closes it after 5, and what is sent just then gets no answer."""
 NOT_SENT: Final = "NotSent"
 """The code when no connection came about: the service has heard nothing."""
 NO_ANSWER: Final = "NoAnswer"
@@ -143,7 +144,7 @@ class Line:
             from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
 
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # azure-core does
                 trust_env=bool(getproxies()),  # else it looks for a netrc file, in a thread, for each request
@@ -152,7 +153,6 @@ class Line:
                 session=session, connection_timeout=self._patience.connect, read_timeout=self._patience.read
             )
             policies: list[Policy] = [
-                RequestIdPolicy(),
                 UserAgentPolicy(sdk_moniker="registrail"),
                 self._authentication,
                 DistributedTracingPolicy(),

@@ -1,15 +1,17 @@
 """Marks: table `marks`, one row for each slot that awaits a fold."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 from registrail.errors import ConflictError
 from registrail.instants import Instant
 from registrail.ports import Mark
 from registrail.storage import keys
-from registrail.storage.store import Delete, EntityStore, Operation, Replace, commits, scan_all
+from registrail.storage.store import Delete, Entity, EntityStore, Operation, Replace, commits, scan_all
 
 TABLE: Final = "marks"
+MOST_AT_ONCE: Final = 1000
 
 
 class EntityMarks:
@@ -24,12 +26,25 @@ class EntityMarks:
         for operations_at_once in commits(operations):
             await self._store.commit(TABLE, keys.encode(registry), operations_at_once)
 
-    async def pending(self, registry: str) -> Sequence[Mark]:
-        """All marks, oldest slot first."""
-        return [
-            Mark(entity.row, entity.version, cast("Instant | None", entity.properties.get("claimed_until")))
-            for entity in await scan_all(self._store, TABLE, keys.encode(registry))
-        ]
+    async def pending(self, registry: str, *, limit: int | None = None) -> Sequence[Mark]:
+        """All marks, or the first ones; oldest slot first."""
+        if limit is None:
+            return [_mark(entity) for entity in await scan_all(self._store, TABLE, keys.encode(registry))]
+        page = await self._store.scan(TABLE, keys.encode(registry), limit=limit)
+        return [_mark(entity) for entity in page.entities]
+
+    async def everywhere(self) -> Mapping[str, Sequence[Mark]] | None:
+        """All marks in one request, if they are few and say themselves whose they are."""
+        found = await self._store.head(TABLE, MOST_AT_ONCE)
+        if len(found) == MOST_AT_ONCE:
+            return None
+        marks: dict[str, list[Mark]] = defaultdict(list)
+        try:
+            for entity in found:
+                marks[keys.decode(entity.partition)].append(_mark(entity))
+        except ValueError:
+            return None
+        return marks
 
     async def claim(self, registry: str, marks: Sequence[Mark], until: Instant) -> Sequence[Mark]:
         """Put an end of our time on marks, unless they changed."""
@@ -65,3 +80,7 @@ class EntityMarks:
                 await self._store.commit(TABLE, keys.encode(registry), batch)
             except ConflictError as conflict:
                 left = batch[: conflict.index] + batch[conflict.index + 1 :] + left
+
+
+def _mark(entity: Entity) -> Mark:
+    return Mark(entity.row, entity.version, cast("Instant | None", entity.properties.get("claimed_until")))

@@ -126,6 +126,12 @@ class SqliteStore:
         entities = [_entity(partition, row) for row in rows[:limit]]
         return Page(entities, entities[-1].row if len(rows) > limit else None)
 
+    async def head(self, table: str, limit: int) -> Sequence[Entity]:
+        """Read the first rows of a table."""
+        query = 'SELECT partition, row, version, properties FROM entities WHERE "table" = ? LIMIT ?'
+        rows = await self._call(lambda connection: connection.execute(query, (table, limit)).fetchall())
+        return [_entity(row[0], row[1:]) for row in rows]
+
     async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
         """Do all operations or none; what other callers ask for at the same time goes into the same transaction."""
         check_operations(operations)

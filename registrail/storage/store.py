@@ -98,6 +98,10 @@ class EntityStore(Protocol):
         """Read up to `limit` rows with `start` <= row < `stop`, and beyond `after` if given."""
         ...
 
+    async def head(self, table: str, limit: int) -> Sequence[Entity]:
+        """Read some rows of a table, whatever their partitions: all there are, or at least one. For small tables."""
+        ...
+
     async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
         """Do all operations or none: 1 to 100, each on another row. Durable when it returns.
 
@@ -168,12 +172,14 @@ async def scan_all(
 
 async def delete_range(
     store: EntityStore, table: str, partition: str, *, start: str = "", stop: str | None = None
-) -> None:
-    """Delete the rows of a range in batches; safe to repeat, and to do twice at once."""
+) -> bool:
+    """Delete the rows of a range in batches; safe to repeat, and to do twice at once. Whether there were any."""
+    found = False
     while True:
         page = await store.scan(table, partition, start=start, stop=stop, limit=MOST_OPERATIONS)
         if not page.entities:
-            return
+            return found
+        found = True
         try:
             await store.commit(table, partition, [Delete(entity.row) for entity in page.entities])
         except ConflictError:

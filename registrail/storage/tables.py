@@ -143,6 +143,21 @@ class TablesStore:
         entities = entities[:limit]
         return Page(entities, entities[-1].row if more and entities else None)
 
+    async def head(self, table: str, limit: int) -> Sequence[Entity]:
+        """Read some rows of a table; the service may give a part, and say where to go on, even an empty one."""
+        following: str | None = None
+        async with self._limit():
+            while True:
+                request = wire.query(table, None, top=min(limit, wire.MOST_ROWS), following=following)
+                found = await self._line.ask(request, wire.rows, repeatable=True)
+                if isinstance(found, Failure):
+                    if found.code == _NO_TABLE:
+                        return []
+                    raise _error(found)
+                following = found.following
+                if found.entities or following is None:
+                    return found.entities
+
     async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
         """Do all operations in one transaction."""
         check_operations(operations)

@@ -85,11 +85,11 @@ def transaction(url: str, table: str, partition: str, operations: Sequence[Opera
     One operation alone goes this way too: a request of its own takes as much CPU (`bench/wire.py`), and aiohttp repeats
     a PUT or DELETE by itself when a connection breaks, also one that expects a version.
     """
-    base = f"{url}/{table}"
+    base, quoted = f"{url}/{table}", _quoted(partition)
     parts = [_HEAD]
     for number, operation in enumerate(operations):
         method, version = _verb(operation)
-        where = base if method == "POST" else f"{base}({_keys(partition, operation.row, '')})"
+        where = base if method == "POST" else f"{base}({_keys(quoted, _quoted(operation.row))})"
         parts.append(f"{_PART}Content-ID: {number}\r\n\r\n{method} {where} HTTP/1.1\r\nDataServiceVersion: 3.0\r\n")
         parts.append(f"Accept: {_JSON}\r\n")
         if version is not None:
@@ -107,12 +107,12 @@ def transaction(url: str, table: str, partition: str, operations: Sequence[Opera
 
 def point(table: str, partition: str, row: str) -> Request:
     """One row by its key."""
-    return Request("GET", f"/{table}({_keys(partition, row, _OUTSIDE)})", _COMMON)
+    return Request("GET", f"/{table}({_keys(_quoted(partition, _OUTSIDE), _quoted(row, _OUTSIDE))})", _COMMON)
 
 
 def query(  # noqa: PLR0913 - a range in a partition has that many ends
     table: str,
-    partition: str,
+    partition: str | None,
     *,
     start: str = "",
     stop: str | None = None,
@@ -120,15 +120,19 @@ def query(  # noqa: PLR0913 - a range in a partition has that many ends
     top: int = MOST_ROWS,
     following: str | None = None,
 ) -> Request:
-    """Rows with `start` <= row < `stop`, and beyond `after`; `following` as in the answer before this one."""
-    conditions = [f"PartitionKey eq {_text(partition)}"]
+    """Rows with `start` <= row < `stop`, and beyond `after`; `following` as in the answer before this one.
+
+    Without a partition those of all partitions.
+    """
+    conditions = [] if partition is None else [f"PartitionKey eq {_text(partition)}"]
     if after is not None and after >= start:
         conditions.append(f"RowKey gt {_text(after)}")
     elif start:
         conditions.append(f"RowKey ge {_text(start)}")
     if stop is not None:
         conditions.append(f"RowKey lt {_text(stop)}")
-    target = f"/{table}()?$filter={quote(' and '.join(conditions), safe='')}&$top={top}"
+    condition = f"$filter={quote(' and '.join(conditions), safe='')}&" if conditions else ""
+    target = f"/{table}()?{condition}$top={top}"
     return Request("GET", target if following is None else f"{target}&{following}", _COMMON)
 
 
@@ -212,6 +216,9 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _keys(partition: str, row: str, safe: str) -> str:
-    partition, row = (quote(key.replace("'", "''"), safe=safe) for key in (partition, row))
+def _keys(partition: str, row: str) -> str:
     return f"PartitionKey='{partition}',RowKey='{row}'"
+
+
+def _quoted(key: str, safe: str = "") -> str:
+    return quote(key.replace("'", "''"), safe=safe)

@@ -2,10 +2,21 @@
 
 import re
 from datetime import timedelta
-from typing import Final
+from typing import Annotated, Final
+
+import fastapi
 
 from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
+
+Registry = Annotated[
+    str | None, fastapi.Query(description="The registry's name; may be left out if there is only one.")
+]
+Pattern = Annotated[str | None, fastapi.Query(description="A name, or the beginning of names: `team/*`.")]
+Since = Annotated[str | None, fastapi.Query(description="A time (RFC 3339), or an age such as `24h` or `7d`.")]
+Until = Annotated[str | None, fastapi.Query(description="Before this time, or older than this age.")]
+At = Annotated[str | None, fastapi.Query(description="As of this instant: a time (RFC 3339), or an age such as `7d`.")]
+Cursor = Annotated[str | None, fastapi.Query(description="`next` of the page before.")]
 
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -30,3 +41,8 @@ def moment(parameter: str, text: str | None, now: Instant) -> Instant | None:
             parameter,
             f"{text[:64]!r} is neither a time such as 2026-01-31T12:00:00Z nor an age such as 24h or 7d",
         ) from error
+
+
+def registry_name(text: str | None) -> str | None:
+    """A registry as it is stored; an empty one is none."""
+    return text.lower() if text else None

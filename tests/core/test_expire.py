@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registrail.compose import UseCases, use_cases
+from registrail.events import RecordedEvent
 from registrail.instants import Instant
 from registrail.query import DeliveryFilter, EventFilter
 from registrail.senders.sender import Request
@@ -37,7 +38,12 @@ async def recorded(store: SqliteStore, clock: Clock, settings: Settings, days: r
 async def kept(app: UseCases) -> tuple[list[str], list[str], list[str]]:
     """The days of deliveries, of events, and of counts."""
     deliveries = (await app.query.delivered(DeliveryFilter(), limit=1000)).items
-    events = (await app.query.events(EventFilter(), limit=1000)).items
+    events: list[RecordedEvent] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await app.query.events(EventFilter(), limit=1000, cursor=cursor)
+        events += page.items
+        cursor = page.next
     periods = await app.query.activity_of("day")
     return (
         sorted({delivery.received_at.day[-2:] for delivery in deliveries}),

@@ -1,11 +1,14 @@
 import pytest
 
+from registrail.access import AccessKey
 from registrail.errors import SettingsError
 from registrail.settings import Settings
 from registrail.storage import open_store
 
 SECRET = "AccountName=a;AccountKey=hunter2;TableEndpoint=https://a.table.core.windows.net"  # noqa: S105 - made up
 SQLITE = {"REGISTRAIL_STORAGE": "sqlite:///data/registrail.db"}
+HASH = "1a" * 32
+OTHER = "2b" * 32
 ACCOUNT = {"REGISTRAIL_STORAGE__tableServiceUri": "https://a.table.core.windows.net"}
 
 
@@ -28,6 +31,8 @@ def test_every_setting_is_read() -> None:
             "REGISTRAIL_KEEP_BLOBS": "YES",
             "REGISTRAIL_KEEP_DELIVERIES_DAYS": "8",
             "REGISTRAIL_KEEP_EVENTS_DAYS": "9",
+            "REGISTRAIL_ACCESS_KEYS": f"ci:reader:{HASH}, alice:operator:{OTHER.upper()};ci:reader:{'3' * 64}",
+            "REGISTRAIL_OPERATORS": "Bob@example.com, 6f9a; ",
             "WEBSITE_INSTANCE_ID": "0123",
             "WEBSITE_AUTH_ENABLED": "True",
             "UNRELATED": "x",
@@ -42,6 +47,12 @@ def test_every_setting_is_read() -> None:
         keep_blobs=True,
         keep_deliveries_days=8,
         keep_events_days=9,
+        access_keys=(
+            AccessKey(name="ci", role="reader", digest=bytes.fromhex(HASH)),
+            AccessKey(name="alice", role="operator", digest=bytes.fromhex(OTHER)),
+            AccessKey(name="ci", role="reader", digest=bytes.fromhex("3" * 64)),
+        ),
+        operators=frozenset({"bob@example.com", "6f9a"}),
         on_azure=True,
         behind_sign_in=True,
     )
@@ -92,17 +103,44 @@ def test_all_problems_are_told_at_once() -> None:
         "REGISTRAIL_MAX_BODY_BYTES": "x",
         "REGISTRAIL_KEEP_PULLS": "x",
         "REGISTRAIL_KEEP_BLOBS": "x",
+        "REGISTRAIL_ACCESS_KEYS": "x,y:reader:z",
         "REGISTRAIL_STORAGE": "x",
         "REGISTRAIL_STORAGE__tableServiceUri": "x",
     }
-    assert [problem.split()[0] for problem in problems(environment)] == [
+    assert [problem.split()[0].rstrip(":") for problem in problems(environment)] == [
         "REGISTRAIL_MAX_BODY_BYTES",
         "REGISTRAIL_KEEP_PULLS",
         "REGISTRAIL_KEEP_BLOBS",
+        "REGISTRAIL_ACCESS_KEYS",
+        "REGISTRAIL_ACCESS_KEYS",
         "REGISTRAIL_STORAGE",
         "REGISTRAIL_STORAGE__tableServiceUri",
         "REGISTRAIL_STORAGE",
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (",", "names no key"),
+        (HASH, "entry 1 is not name:role:sha256"),
+        (f"ci:{HASH}", "entry 1 (ci) must have the role reader or operator"),
+        (f"ci:admin:{HASH}", "entry 1 (ci) must have the role reader or operator"),
+        ("ci:reader:", "entry 1 (ci) must end with a SHA-256"),
+        (f"ci:reader:{HASH[:-1]}", "entry 1 (ci) must end with a SHA-256"),
+        (f"ci:reader:{HASH}:x", "entry 1 (ci) is not name:role:sha256"),
+        (f":reader:{HASH}", "entry 1 must begin with a name"),
+        (f"c~i:reader:{HASH}", "entry 1 must begin with a name"),
+        (f"ci:reader:{HASH},cd:operator:{HASH}", "entry 2 (cd) has the same hash as one before it"),
+        (f"ci:reader:rgt_{'x' * 48}", "entry 1 (ci) holds a key; settings hold only its hash"),
+        (f"rgt_{'x' * 48}", "entry 1 holds a key"),
+    ],
+)
+def test_wrong_access_keys_are_named(keys: str, expected: str) -> None:
+    """By number and name, and without a hash or what may be a key."""
+    [problem] = problems({**SQLITE, "REGISTRAIL_ACCESS_KEYS": keys})
+    assert problem.startswith(f"REGISTRAIL_ACCESS_KEYS: {expected}")
+    assert [secret for secret in (HASH[:20], "xxxx") if secret in problem] == []
 
 
 @pytest.mark.parametrize("path", ["data/registrail.db", ":memory:"])
@@ -121,7 +159,8 @@ def test_accounts_are_fine_on_azure() -> None:
 
 def test_secrets_do_not_show() -> None:
     """Neither in a repr nor in a problem."""
-    assert "hunter2" not in repr(Settings.from_env({"REGISTRAIL_STORAGE": SECRET}))
+    shown = repr(Settings.from_env({"REGISTRAIL_STORAGE": SECRET, "REGISTRAIL_ACCESS_KEYS": f"ci:reader:{HASH}"}))
+    assert ("hunter2" in shown, HASH in shown, repr(bytes.fromhex(HASH)) in shown) == (False, False, False)
     assert "hunter2" not in " ".join(problems({"REGISTRAIL_STORAGE": SECRET, **ACCOUNT, "REGISTRAIL_KEEP_PULLS": "x"}))
 
 

@@ -63,7 +63,7 @@ async def http(switch: Switch, clock: Clock) -> AsyncIterator[httpx.AsyncClient]
     app.register_functions(timers.blueprint(known.summarize, known.expire))
     app.register_functions(web.blueprint(pages))
     transport = httpx.ASGITransport(host(app, route_prefix="", settings=SCHEDULES))
-    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost") as client:
         yield client
     await switch.close()
 

@@ -11,10 +11,9 @@ from typing import Any
 import azure.functions as func
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from registrail.errors import SettingsError
-from registrail.local.host import host
+from registrail.local.host import Host, host
 from registrail.local.problems import LocalError
 from registrail.local.timers import Clock
 
@@ -22,7 +21,7 @@ GRID = "/runtime/webhooks/eventgrid"
 
 
 @asynccontextmanager
-async def client(application: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+async def client(application: Host) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, without sockets."""
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://registrail.test") as http:
@@ -498,7 +497,7 @@ async def test_timers_run_while_the_app_does() -> None:
 
     application = host(app, clock=Clock(lambda: time[0], sleep))
     before = asyncio.all_tasks()
-    async with application.router.lifespan_context(application):
+    async with application.lifespan():
         await asyncio.wait_for(ran.wait(), 10)
 
     assert before == asyncio.all_tasks()

@@ -26,7 +26,7 @@ READ: Final = ["/", "/api/events", "/api/activity", "/api/deliveries", "/api/ope
 async def client(app: UseCases, settings: Settings = DESK) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the web app without a socket."""
     transport = httpx.ASGITransport(web_app(app.query, app.ingest, settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.test") as http:
+    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost") as http:
         yield http
 
 
@@ -97,6 +97,9 @@ async def test_an_event_has_every_field(app: UseCases, http: httpx.AsyncClient) 
         ({"registry": "other.io"}, []),
         ({"repository": "team/app", "action": "push", "actor": "ci", "digest": "sha256:2"}, ["v2"]),
         ({"action": "delete"}, []),
+        ({"client": "docker"}, []),
+        ({"repository": "team/*"}, ["v2", "v1", "v0"]),
+        ({"repository": "teams/*"}, []),
         ({"since": "2026-06-15T11:01:00Z"}, ["v2", "v1"]),
         ({"until": "2026-06-15T11:01:00Z"}, ["v0"]),
         ({"since": "2026-06-15T13:01:00+02:00"}, ["v2", "v1"]),
@@ -116,6 +119,108 @@ async def test_parameters_of_events(
     for number in range(3):
         await record(app, number)
     assert [event["tag"] for event in await items(http, "/api/events", **parameters)] == expected
+
+
+async def test_a_push_has_every_field(app: UseCases, http: httpx.AsyncClient) -> None:
+    """A platform, its index with two tags, and a signature are one push, which names all of them."""
+    at = [f"2026-06-15T11:00:0{second}.0000000Z" for second in range(4)]
+    digests = [f"sha256:{number:064x}" for number in range(3)]
+    index = "application/vnd.oci.image.index.v1+json"
+    signature = f"sha256-{1:064x}.sig"
+    targets: list[dict[str, Any]] = [
+        {"digest": digests[0], "size": 7, "mediaType": "application/vnd.oci.image.manifest.v1+json"},
+        {"digest": digests[1], "tag": "v1", "mediaType": index},
+        {"digest": digests[1], "tag": "latest", "mediaType": index},
+        {"digest": digests[2], "tag": signature},
+    ]
+    for number, target in enumerate(targets):
+        await record(app, number, timestamp=at[number], target={"repository": "team/app", **target})
+    [push] = await items(http, "/api/pushes")
+    assert push == {
+        "id": push["id"],
+        "registry": "r.azurecr.io",
+        "repository": "team/app",
+        "at": at[1],
+        "began_at": at[0],
+        "ended_at": at[3],
+        "digest": digests[1],
+        "tags": ["latest", "v1"],
+        "media_type": index,
+        "actor": "ci",
+        "client": None,
+        "events": 4,
+        "parts": [
+            {
+                "digest": digests[0],
+                "media_type": "application/vnd.oci.image.manifest.v1+json",
+                "size": 7,
+                "at": at[0],
+            }
+        ],
+        "referrers": [{"kind": "signature", "tag": signature, "digest": digests[2], "at": at[3]}],
+        "layers": 0,
+        "regions": {},
+    }
+    assert push["id"] in [event["id"] for event in await items(http, "/api/events", tag="v1")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, ["v2", "v1", "v0"]),
+        ({"registry": "R.AzureCR.io", "repository": "team/*", "actor": "ci", "tag": "v1"}, ["v1"]),
+        ({"digest": "sha256:2"}, ["v2"]),
+        ({"client": "docker"}, []),
+        ({"since": "59m"}, ["v2", "v1"]),
+        ({"since": "1d", "until": "59m"}, ["v0"]),
+        ({"limit": "1"}, ["v2"]),
+    ],
+)
+async def test_parameters_of_pushes(
+    app: UseCases, http: httpx.AsyncClient, parameters: dict[str, str], expected: list[str]
+) -> None:
+    """Filters, times and ages; each of these was pushed a minute after the other."""
+    for number in range(3):
+        await record(app, number)
+    assert [push["tags"] for push in await items(http, "/api/pushes", **parameters)] == [[tag] for tag in expected]
+
+
+async def test_replicas(app: UseCases, http: httpx.AsyncClient) -> None:
+    """What was pushed, when each region knew of it, and which regions never said so."""
+    body = {"id": "1", "timestamp": "2026-06-15T11:59:00Z", "action": "push"}
+    for number, region in enumerate(["westeurope", "eastus", "westeurope"]):
+        target = {"repository": "app", "tag": f"v{number // 2}", "digest": f"sha256:{number // 2}"}
+        event = body | {"target": target, "request": {"host": "r.azurecr.io"}}
+        request = Request(body=json.dumps(event).encode(), query={"region": region})
+        await app.ingest.receive("acr", request, path="/hooks/acr")
+    found = {one["tag"]: one for one in await items(http, "/api/replicas")}
+    known = {"at": "2026-06-15T12:00:00.0000000Z", "lag_seconds": 60.0}
+    assert found["v0"] == {
+        "event": found["v0"]["event"],
+        "registry": "r.azurecr.io",
+        "repository": "app",
+        "tag": "v0",
+        "digest": "sha256:0",
+        "at": "2026-06-15T11:59:00.0000000Z",
+        "regions": {"eastus": known, "westeurope": known},
+        "missing": [],
+    }
+    assert (found["v1"]["regions"], found["v1"]["missing"]) == ({"westeurope": known}, ["eastus"])
+
+
+async def test_registries(app: UseCases, http: httpx.AsyncClient) -> None:
+    """By name, with what was last heard of each and what awaits a fold."""
+    await record(app, 1)
+    await record(app, 0, request={"id": "r", "host": "a.azurecr.io"})
+    assert await items(http, "/api/registries") == [
+        {
+            "registry": name,
+            "last_event_at": f"2026-06-15T11:0{minute}:00.0000000Z",
+            "last_received_at": "2026-06-15T12:00:00.0000000Z",
+            "backlog": 1,
+        }
+        for name, minute in (("a.azurecr.io", 0), ("r.azurecr.io", 1))
+    ]
 
 
 async def test_a_plus_that_was_not_encoded(app: UseCases, http: httpx.AsyncClient) -> None:
@@ -146,7 +251,10 @@ async def test_paging(app: UseCases, http: httpx.AsyncClient) -> None:
         ({"grain": "day"}, [("2026-06-15", None, 3)]),
         ({"grain": "slot", "since": "59m"}, [("2026-06-15T11:01", None, 1), ("2026-06-15T11:02", None, 1)]),
         ({"repository": "team/app"}, [("2026-06-15T11", "team/app", 3)]),
-        ({"repository": "*"}, []),
+        ({"repository": "team/*"}, [("2026-06-15T11", "team/*", 3)]),
+        ({"repository": "other/*"}, []),
+        ({"grain": "week"}, [("2026-06-15", None, 3)]),
+        ({"by": "repository"}, [("2026-06-15T11", "team/app", 3)]),
         ({"registry": "R.azurecr.io", "until": "1h"}, []),
     ],
 )
@@ -167,6 +275,8 @@ async def test_counts_have_every_metric(app: UseCases, http: httpx.AsyncClient) 
         {
             "registry": "r.azurecr.io",
             "repository": None,
+            "actor": None,
+            "client": None,
             "grain": "hour",
             "period": "2026-06-15T11",
             "events": 1,
@@ -177,6 +287,11 @@ async def test_counts_have_every_metric(app: UseCases, http: httpx.AsyncClient) 
             "chart_deletes": 0,
             "pulls": 0,
             "others": 0,
+            "tags_created": 1,
+            "tags_moved": 0,
+            "tags_removed": 0,
+            "images_first_seen": 1,
+            "repositories_first_seen": 1,
         }
     ]
 
@@ -225,9 +340,14 @@ async def test_health(app: UseCases, http: httpx.AsyncClient) -> None:
         ("/api/events", "until", "0000-01-01"),
         ("/api/events", "cursor", "x"),
         ("/api/events", "cursor", "W1tbW1tbW1tbW1tb" * 1000),
-        ("/api/activity", "grain", "week"),
+        ("/api/activity", "grain", "year"),
         ("/api/activity", "since", "\x00"),
         ("/api/activity", "until", "1y"),
+        ("/api/pushes", "limit", "0"),
+        ("/api/pushes", "cursor", "x"),
+        ("/api/pushes", "since", "nonsense"),
+        ("/api/replicas", "until", "nonsense"),
+        ("/api/replicas", "cursor", "x"),
         ("/api/deliveries", "limit", "0"),
         ("/api/deliveries", "cursor", "x"),
         ("/api/deliveries", "outcome", "lost"),
@@ -246,8 +366,9 @@ async def test_a_mistake_is_named(http: httpx.AsyncClient, path: str, parameter:
 @pytest.mark.parametrize("value", ["\x00", "%", "'; drop", "../..", "é\U0001f433", "x" * 3000, "%ED%A0%80"])
 async def test_any_text_can_be_asked_for(http: httpx.AsyncClient, name: str, value: str) -> None:
     """What is not there is an empty list."""
-    for path in ("/api/events", "/api/activity"):
-        assert await items(http, path, **{name: value}) == []
+    assert await items(http, "/api/events", **{name: value}) == []
+    if name in {"registry", "repository"}:
+        assert await items(http, "/api/activity", **{name: value}) == []
 
 
 @pytest.mark.parametrize(

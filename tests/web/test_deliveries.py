@@ -27,7 +27,7 @@ BODY: Final = json.dumps(PUSH).encode()
 def ask(app: UseCases) -> httpx.AsyncClient:
     """Ask the web app without a socket."""
     transport = httpx.ASGITransport(web_app(app.query, app.ingest, Settings(storage="sqlite:///:memory:")))
-    return httpx.AsyncClient(transport=transport, base_url="http://registrail.test")
+    return httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost")
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ async def test_replay(app: UseCases, clock: Clock, http: httpx.AsyncClient) -> N
 async def test_an_unknown_id_is_404(http: httpx.AsyncClient, delivery: str) -> None:
     """Whatever it looks like."""
     for path in ("", "/body"):
-        answer = await http.get(httpx.URL(f"http://registrail.test/api/deliveries/{delivery}{path}"))
+        answer = await http.get(httpx.URL(f"http://registrail.localhost/api/deliveries/{delivery}{path}"))
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert (await http.post(f"/api/deliveries/{delivery}/replay")).status_code == 404
 

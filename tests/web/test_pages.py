@@ -26,7 +26,7 @@ NOON: Final = Instant.parse("2026-06-15T12:00:00Z")
 async def http(app: UseCases) -> AsyncIterator[httpx.AsyncClient]:
     """Ask the web app without a socket."""
     transport = httpx.ASGITransport(web_app(app.query, app.ingest, Settings(storage="sqlite:///:memory:")))
-    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.test") as opened:
+    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost") as opened:
         yield opened
 
 
@@ -75,7 +75,7 @@ async def test_an_empty_store(http: httpx.AsyncClient) -> None:
     """The page says how to send the first event, with its own address, and shows no empty chart."""
     page = await page_of(http)
     assert "Waiting for the first event" in page.text
-    assert "registrail send push --to http://registrail.test --registry" in page.text
+    assert "registrail send push --to http://registrail.localhost --registry" in page.text
     assert page.names("svg", "table") == []
 
 
@@ -163,7 +163,7 @@ async def test_what_strangers_write_stays_text(app: UseCases, http: httpx.AsyncC
         actor={"name": text},
         request={"host": text, "useragent": text, "id": text},
     )
-    answer = await http.get("/", headers={"host": "registrail.test"})
+    answer = await http.get("/", headers={"host": "registrail.localhost"})
     page = Reader(answer.text)
     assert page.names("script", "img", "iframe", "object", "link") == ["link", "link", "img"]
     assert {tag for tag, _ in page.elements} - {*usual} == set()

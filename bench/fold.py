@@ -1,0 +1,208 @@
+"""What folding costs: `make bench-fold`.
+
+Requests and entities are counted on Azurite in memory. Three things:
+
+- an hour of 1,000 events a minute of a busy registry, received in batches and folded each minute;
+- one tick of the timer with nothing new, with 200,000 events stored;
+- a rebuild, beside the SDK writing the same rows in full transactions, 8 in flight, into tables of their own.
+"""
+
+import asyncio
+import itertools
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from azure.data.tables import EdmType, EntityProperty, UpdateMode
+from azure.data.tables.aio import TableClient, TableServiceClient
+from rich.progress import Progress
+
+from bench.counting import CountingStore
+from bench.fill import fill
+from bench.report import Figure, table, verdict
+from bench.year import Told, year
+from registrail.compose import UseCases, use_cases
+from registrail.instants import TICKS_PER_SECOND, Instant
+from registrail.local.azurite import azurite
+from registrail.settings import Settings
+from registrail.storage import keys
+from registrail.storage.store import Entity, Value, scan_all
+from registrail.storage.tables import TablesStore, with_connection_string
+
+EVENTS_A_MINUTE: Final = 1_000
+MINUTES: Final = 60
+MANY: Final = 200_000
+REBUILT: Final = 20_000
+"""Events of the registry that is rebuilt; what it costs for each does not depend on how many there are."""
+IN_FLIGHT: Final = 8
+BEGIN: Final = Instant.parse("2026-03-02T10:00:00Z")
+_MINUTE: Final = 60 * TICKS_PER_SECOND
+
+
+@dataclass
+class Clock:
+    """A clock that is set by hand."""
+
+    now: Instant = BEGIN
+
+    def __call__(self) -> Instant:
+        """Tell the time."""
+        return self.now
+
+
+def hour() -> list[Told]:
+    """A year's events, pressed into an hour: what was late by weeks is late by minutes."""
+    told = year(events=EVENTS_A_MINUTE * MINUTES, begin=BEGIN)
+    begin = told[0].arrival.received_at.ticks
+    length = told[-1].arrival.received_at.ticks - begin + 1
+
+    def pressed(at: Instant) -> Instant:
+        return Instant(BEGIN.ticks + (at.ticks - begin) * MINUTES * _MINUTE // length)
+
+    return [
+        Told(
+            replace(event, occurred_at=pressed(event.occurred_at) if event.occurred_at else None),
+            replace(arrival, received_at=pressed(arrival.received_at)),
+        )
+        for event, arrival in told
+    ]
+
+
+async def busy_hour(connection_string: str) -> Figure:
+    """Fold each minute, as the timer does; the entities that it reads for each event."""
+    store = CountingStore(TablesStore(with_connection_string(connection_string)))
+    clock = Clock()
+    app = use_cases(store, Settings(), clock)
+    rows, read, requests = [], 0, 0
+    minutes = itertools.groupby(hour(), key=lambda told: (told.arrival.received_at.ticks - BEGIN.ticks) // _MINUTE)
+    with Progress(transient=True) as progress:
+        task = progress.add_task("an hour", total=MINUTES)
+        for minute, told in minutes:
+            batch = list(told)
+            await fill(store, batch)
+            store.taken()
+            clock.now = Instant(BEGIN.ticks + (minute + 1) * _MINUTE)
+            await app.summarize.fold_all()
+            taken = store.taken()
+            read += taken.read
+            requests += taken.requests
+            rows.append((len(batch), taken))
+            progress.advance(task)
+    events = sum(number for number, _ in rows)
+    table(
+        f"An hour of {EVENTS_A_MINUTE:,} events a minute, folded each minute",
+        ["minutes", "reports", "entities read per report", "requests per report", "rows written per report"],
+        [
+            [
+                f"{first + 1}-{first + 15}",
+                f"{sum(number for number, _ in some):,}",
+                *(
+                    f"{sum(getattr(taken, what) for _, taken in some) / sum(number for number, _ in some):.2f}"
+                    for what in ("read", "requests", "written")
+                ),
+            ]
+            for first in range(0, len(rows), 15)
+            if (some := rows[first : first + 15])
+        ],
+    )
+    await store.close()
+    return Figure("entities-read-per-event", read / events, 3, "at most")
+
+
+async def nothing_new(connection_string: str) -> Figure:
+    """One tick with nothing marked; the requests that it makes for each registry."""
+    store = CountingStore(TablesStore(with_connection_string(connection_string)))
+    app = use_cases(store, Settings())
+    await fill(store, year(events=MANY))
+    [registry] = await app.summarize.journal.registries()
+    await app.summarize.marks.clear(registry, await app.summarize.marks.pending(registry))
+    store.taken()
+    await app.summarize.fold_all()
+    requests = store.taken().requests
+    await store.close()
+    return Figure("requests-per-idle-tick", requests, 1, "at most")
+
+
+async def rebuild(connection_string: str) -> Figure:
+    """Rebuild a registry; then let the SDK write the rows that came out."""
+    store = TablesStore(with_connection_string(connection_string))
+    app = use_cases(store, Settings())
+    days = timedelta(days=max(REBUILT * 365 // MANY, 1)).days
+    await fill(store, year(events=REBUILT, days=days, registry="rebuilt.example"))
+    [registry] = [name for name in await app.summarize.journal.registries() if name == "rebuilt.example"]
+    await app.rebuild.rebuild(registry)
+    ours = []
+    for _ in range(2):
+        began = time.perf_counter()
+        await _rebuild_without_clearing(app, registry)
+        ours.append(time.perf_counter() - began)
+    rows = [
+        (name, entity)
+        for name in ("history", "activity")
+        for entity in await scan_all(store, name, keys.encode(registry))
+    ]
+    await store.close()
+    theirs = await _by_the_sdk(connection_string, rows)
+    table(
+        f"A rebuild of {REBUILT:,} events: {len(rows):,} rows",
+        ["", "rows/s"],
+        [["rebuild", f"{len(rows) / min(ours):,.0f}"], ["SDK, the same rows", f"{len(rows) / theirs:,.0f}"]],
+    )
+    return Figure("rebuild-over-sdk", theirs / min(ours), 1.5, "at least")
+
+
+async def _rebuild_without_clearing(app: UseCases, registry: str) -> None:
+    """A rebuild from empty tables: throwing the old rows away is not what is compared."""
+    await app.rebuild.history.erase(registry)
+    await app.rebuild.activity.erase(registry)
+    await app.rebuild.rebuild(registry)
+
+
+async def _by_the_sdk(connection_string: str, rows: Sequence[tuple[str, Entity]]) -> float:
+    """Seconds that the SDK takes for rows in full transactions."""
+    async with TableServiceClient.from_connection_string(connection_string) as service:
+        chunks: list[tuple[TableClient, list[Upsert]]] = []
+        for name, of_table in itertools.groupby(rows, key=lambda row: row[0]):
+            client = await service.create_table_if_not_exists(f"sdk{name}")
+            upserts = [_upsert(entity) for _, entity in of_table]
+            chunks += [(client, upserts[begin : begin + 100]) for begin in range(0, len(upserts), 100)]
+        began = time.perf_counter()
+        await asyncio.gather(*(_write(chunks) for _ in range(IN_FLIGHT)))
+        return time.perf_counter() - began
+
+
+Upsert = tuple[str, Mapping[str, object], Mapping[str, UpdateMode]]
+
+
+def _upsert(entity: Entity) -> Upsert:
+    columns = {name: _column(value) for name, value in entity.properties.items()}
+    keys_of = {"PartitionKey": entity.partition, "RowKey": entity.row}
+    return "upsert", keys_of | columns, {"mode": UpdateMode.REPLACE}
+
+
+def _column(value: Value) -> object:
+    if isinstance(value, Instant):
+        return EntityProperty(value.isoformat(), EdmType.DATETIME)
+    return EntityProperty(value, EdmType.INT64) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+async def _write(chunks: list[tuple[TableClient, list[Upsert]]]) -> None:
+    while chunks:
+        client, upserts = chunks.pop()
+        await client.submit_transaction(upserts)
+
+
+async def main() -> int:
+    """Run all three."""
+    figures = []
+    for measure in (busy_hour, nothing_new, rebuild):
+        with azurite() as connection_string:
+            figures.append(await measure(connection_string))
+    return verdict(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

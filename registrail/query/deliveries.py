@@ -1,0 +1,85 @@
+"""Lists of deliveries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from registrail.instants import Instant
+from registrail.ports import Delivery, DeliveryLog, Outcome
+from registrail.query.pages import Budget, Days, Plan, cut, newest, read_cursor
+
+MOST_READS: Final = 40
+"""Of each sender's deliveries in one page: more than there are days, as long as they are kept for the usual time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which requests of senders; None is any."""
+
+    sender: str | None = None
+    outcome: Outcome | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+    def may_have(self, day: str) -> bool:
+        """Whether a day lies in the range of times."""
+        return (self.since is None or day >= self.since.day) and (self.until is None or day <= self.until.day)
+
+    def admits(self, delivery: Delivery) -> bool:
+        """Whether a request of the right sender is wanted."""
+        return (
+            self.outcome in {None, delivery.outcome}
+            and (self.since is None or delivery.received_at >= self.since)
+            and (self.until is None or delivery.received_at < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryList:
+    """One page of requests; `next` is the cursor of the next page, None at the end."""
+
+    items: Sequence[Delivery]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The deliveries of one sender."""
+
+    log: DeliveryLog
+    sender: str
+    known: Sequence[str]
+
+    async def days(self, begin: str | None, budget: Budget) -> Days:
+        """As they are known already."""
+        names = [day for day in self.known if begin is None or day <= begin]
+        return Days(names[: budget.reads], names[budget.reads] if len(names) > budget.reads else None)
+
+    async def read(self, day: str, after: str | None, limit: int) -> tuple[Sequence[tuple[str, Delivery]], str | None]:
+        """One request."""
+        page = await self.log.read(self.sender, day, after=after, limit=limit)
+        return [(delivery.key, delivery) for delivery in page.deliveries], page.after
+
+
+async def page_of_deliveries(
+    log: DeliveryLog, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None
+) -> DeliveryList:
+    """One page, newest first.
+
+    Raises:
+        InvalidParameterError: the cursor is not one that this function gave.
+    """
+    position = read_cursor(cursor)
+    sources = [
+        _Source(log, sender, [day for day in days if wanted.may_have(day)])
+        for sender, days in (await log.days()).items()
+        if wanted.sender in {None, sender}
+    ]
+    plan: Plan[Delivery] = Plan(
+        is_enough=lambda found: sum(wanted.admits(item.value) for item in found.items) > limit,
+        size=limit + 1,
+        requests=MOST_READS,
+        reads=MOST_READS,
+    )
+    stretch = await newest(sources, position and position[0], plan)
+    return DeliveryList(*cut(stretch, wanted.admits, limit))

@@ -1,0 +1,235 @@
+"""Lists of logical pushes, gathered from the journal when somebody asks: nothing about them is stored.
+
+What a push consists of depends on events around it. So a cursor remembers two places: with which push the next page
+begins, and where the journal must be read from to find it whole. A page ends before the first push that is not final.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from registrail.events import RecordedEvent
+from registrail.instants import TICKS_PER_DAY, Instant
+from registrail.pushes import Found, Push, find
+from registrail.query.events import Events
+from registrail.query.journal import Pattern
+from registrail.query.pages import (
+    MOST_AT_ONCE,
+    READS,
+    REQUESTS,
+    UNDATED,
+    Plan,
+    Position,
+    Stretch,
+    read_cursor,
+    write_cursor,
+)
+
+BEFORE: Final = timedelta(days=1)
+"""How far before `since` the journal may be read: a push may have begun there."""
+BEHIND: Final = timedelta(minutes=5)
+"""How far behind `until` it is read: what was completed before may have gone on."""
+LIKELY_EVENTS: Final = 10
+"""Of a push, with those of others that come between."""
+MOST_READ_AGAIN: Final = MOST_AT_ONCE * READS // 2
+"""Events that a page leaves to be read once more by the next one, so that no push is cut."""
+
+_BEGIN: Final = re.compile("([0-9]{19}(~[0-9a-f]{1,64}~?)?)?")
+_BEGINNING: Final = Instant(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushFilter:
+    """Which pushes; None is any. A `repository` that ends in `*` is the beginning of names: `team/*`.
+
+    Attributes:
+        tag: that was set, also that of a referrer.
+        digest: that was pushed, also as a part or a referrer.
+        since: the push was completed then or later.
+        until: the push was completed before.
+    """
+
+    registry: str | None = None
+    repository: str | None = None
+    tag: str | None = None
+    digest: str | None = None
+    actor: str | None = None
+    client: str | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+    def may_need(self, recorded: RecordedEvent) -> bool:
+        """Whether an event can belong to a wanted push: its events have one repository, actor and client."""
+        event = recorded.event
+        return (
+            (self.repository is None or Pattern(self.repository).admits(event.repository))
+            and self.actor in {None, event.actor}
+            and self.client in {None, event.client}
+        )
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether there may be pushes that are not wanted."""
+        return any((self.repository, self.tag, self.digest, self.actor, self.client, self.until))
+
+    def admits(self, push: Push) -> bool:
+        """Whether a push whose events may all be needed is wanted."""
+        digests = {push.digest, *(one.digest for one in push.parts), *(one.digest for one in push.referrers)}
+        return (
+            (self.tag is None or self.tag in {*push.tags, *(one.tag for one in push.referrers)})
+            and (self.digest is None or self.digest in digests)
+            and (self.until is None or push.at < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PushList:
+    """One page of pushes; `next` is the cursor of the next page, None at the end."""
+
+    items: Sequence[Push]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """What a page shows of the pushes that were found.
+
+    Attributes:
+        following: the push that the next page begins with, as far as one is known.
+        is_blocked: whether that one is not final.
+        is_over: whether all further pushes are too old.
+    """
+
+    items: Sequence[Push]
+    following: Found | None = None
+    is_blocked: bool = False
+    is_over: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushes:
+    """Where lists of pushes come from."""
+
+    events: Events
+
+    async def page(
+        self, wanted: PushFilter, *, limit: int, cursor: str | None = None, requests: int = REQUESTS
+    ) -> PushList:
+        """One page, newest first.
+
+        Raises:
+            InvalidParameterError: the cursor is not one that this method gave.
+        """
+        start, (begin,) = read_cursor(cursor, _BEGIN) or (None, ("",))
+
+        def is_enough(stretch: Stretch[RecordedEvent]) -> bool:
+            selection = _select(_found(stretch, wanted), wanted, begin, limit)
+            return _is_all(selection, wanted, stretch) or (bool(selection.following) and not selection.is_blocked)
+
+        first = MOST_AT_ONCE if wanted.is_selective else min(MOST_AT_ONCE, LIKELY_EVENTS * (limit + 1))
+        plan: Plan[RecordedEvent] = Plan(is_enough=is_enough, size=MOST_AT_ONCE, first=first, requests=requests)
+        since = wanted.since.plus(-BEFORE) if wanted.since else _BEGINNING
+        until = wanted.until.plus(BEHIND) if wanted.until else None
+        stretch = await self.events.read(wanted.registry, wanted.repository, since, until, start, plan)
+        found = _found(stretch, wanted)
+        selection = _select(found, wanted, begin, limit)
+        for is_sure in (_is_settled, _is_there):
+            if selection.is_blocked and _is_too_long(selection, found, stretch):
+                # It is shown as it most likely is, or else as far as it was read: paging must come to an end.
+                selection = _select(found, wanted, begin, limit, is_sure)
+        if selection.following:
+            begin_at = _before(_first_needed(selection.following, found, stretch), stretch, start)
+            following = write_cursor(begin_at, selection.following.push.id)
+        elif stretch.edge and not _is_all(selection, wanted, stretch):
+            following = write_cursor(stretch.edge, _behind(stretch.edge))
+        else:
+            following = None
+        return PushList(selection.items, following)
+
+
+def _found(stretch: Stretch[RecordedEvent], wanted: PushFilter) -> Sequence[Found]:
+    """What a stretch has of pushes that may be wanted."""
+    return find((item.value for item in stretch.items if wanted.may_need(item.value)), _time_of(stretch.edge))
+
+
+def _is_final(one: Found) -> bool:
+    return one.final
+
+
+def _is_settled(one: Found) -> bool:
+    return one.settled
+
+
+def _is_there(_: Found) -> bool:
+    return True
+
+
+def _select(
+    found: Sequence[Found],
+    wanted: PushFilter,
+    begin: str,
+    limit: int,
+    is_sure: Callable[[Found], bool] = _is_final,
+) -> _Selection:
+    """Take pushes from `begin` on until there are enough, or one is not sure."""
+    items: list[Push] = []
+    for one in found:
+        if one.push.id < begin:
+            continue
+        if not is_sure(one):
+            return _Selection(items, one, is_blocked=True)
+        if wanted.since and one.push.at < wanted.since:
+            return _Selection(items, is_over=True)
+        if wanted.admits(one.push):
+            if len(items) == limit:
+                return _Selection(items, one)
+            items.append(one.push)
+    return _Selection(items)
+
+
+def _is_all(selection: _Selection, wanted: PushFilter, stretch: Stretch[RecordedEvent]) -> bool:
+    """Whether nothing follows."""
+    if selection.is_over:
+        return True
+    edge = _time_of(stretch.edge)
+    return selection.following is None and (edge is None or (wanted.since is not None and edge < wanted.since))
+
+
+def _is_too_long(selection: _Selection, found: Sequence[Found], stretch: Stretch[RecordedEvent]) -> bool:
+    """Whether the next page had to read (nearly) all of this again."""
+    if selection.following is None:
+        return False
+    first = _first_needed(selection.following, found, stretch)
+    return first == 0 or len(stretch.items) - first > MOST_READ_AGAIN
+
+
+def _first_needed(following: Found, found: Sequence[Found], stretch: Stretch[RecordedEvent]) -> int:
+    """The index of the item from which on the journal must be read to find a push and those behind it once more."""
+    newest = min(one.newest for one in found if one.oldest >= following.push.id)
+    return next(index for index, item in enumerate(stretch.items) if item.key == newest)
+
+
+def _before(index: int, stretch: Stretch[RecordedEvent], start: Position | None) -> Position:
+    """The position before an item."""
+    day = stretch.items[index].day
+    if index == 0:
+        return start if start and start.day == day else Position(day)
+    before = stretch.items[index - 1]
+    return before.position if before.day == day else Position(day)
+
+
+def _time_of(edge: Position | None) -> Instant | None:
+    """The latest time that an event behind a position can have; None if there is none."""
+    if edge is None or edge.day == UNDATED:
+        return None
+    if edge.after:
+        return Instant.from_inverted(edge.after.partition("~")[0])
+    return Instant(Instant.parse(f"{edge.day}T00:00:00Z").ticks + TICKS_PER_DAY - 1)
+
+
+def _behind(edge: Position) -> str:
+    """Comes before the ids of all events behind a position, and after those of all others."""
+    time = _time_of(edge)
+    return f"{edge.after}~" if edge.after else time.inverted if time else ""

@@ -1,0 +1,166 @@
+"""What stands before every page and every answer: who asks, from where, and that nothing inside shows."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from registrail.access import Principal
+from registrail.ports import Clock
+from registrail.settings import Settings
+from registrail.web.access import (
+    INTO_A_LOG,
+    LOGIN,
+    LOGOUT,
+    Refusal,
+    has_key_in_address,
+    is_loopback,
+    sign_in_address,
+    who_asks,
+)
+from registrail.web.problems import problem
+
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # Not `no-referrer`: with it browsers say `Origin: null` for our own forms.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+HEALTH: Final = "/api/health"
+STATIC: Final = "/static/"
+SAFE: Final = frozenset({"GET", "HEAD"})
+OF_THE_PLATFORM: Final = (b"x-ms-client-principal", b"x-ms-token-")
+"""Headers that the platform sets for whom it has signed in, and takes off what others send; elsewhere anybody can."""
+
+_log = logging.getLogger("registrail.web")
+
+
+class Guard:
+    """Lets in who may come in, and notes them in `request.state`: `principal` (or None) and `may_read`."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, clock: Clock) -> None:
+        self._app = app
+        self._settings = settings
+        self._clock = clock
+        self._vouched = settings.on_azure and settings.behind_sign_in
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; whatever fails unexpectedly is one line in the log, and no detail in the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if not self._vouched:
+            headers = [
+                (name, value) for name, value in scope["headers"] if not name.lower().startswith(OF_THE_PLATFORM)
+            ]
+            scope = {**scope, "headers": headers}
+        begun = False
+
+        async def secured(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            refused = self._refusal(Request(scope))
+            await (refused or self._app)(scope, receive, secured)
+        except Exception:
+            if begun:
+                raise  # the server breaks the connection, so that nobody takes half an answer for a whole one
+            _log.exception("request failed", extra=_what(scope))
+            failed = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something unexpected happened; the app's log has it")
+            await failed(scope, receive, secured)
+
+    def _refusal(self, request: Request) -> Response | None:
+        """Why a request is not passed on, if it is not."""
+        settings, path = self._settings, request.scope["path"]
+        host = _host(request.headers)
+        if host is None:
+            return problem(HTTPStatus.BAD_REQUEST, "the header Host cannot be read")
+        if not settings.on_azure and not settings.access_keys and not _is_loopback_or_address(host):
+            return problem(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "without access keys this app answers only to localhost and to IP addresses, so that no other site can "
+                "have its name point here; to serve it under a name, set REGISTRAIL_ACCESS_KEYS",
+            )
+        if has_key_in_address(request):
+            return problem(HTTPStatus.BAD_REQUEST, INTO_A_LOG)
+        asking = who_asks(request, settings, self._clock)
+        principal = asking if isinstance(asking, Principal) else None
+        request.state.principal = principal
+        request.state.may_read = principal is not None
+        by_cookie = principal is not None and principal.means == "session"
+        if request.method not in SAFE and _from_elsewhere(request.headers, by_cookie=by_cookie):
+            return problem(HTTPStatus.FORBIDDEN, "this was sent from a page of another site")
+        if path == HEALTH or (settings.access_keys and (path in {LOGIN, LOGOUT} or path.startswith(STATIC))):
+            return None
+        return self._role_refusal(request, asking)
+
+    def _role_refusal(self, request: Request, asking: Principal | Refusal) -> Response | None:
+        """Whether somebody may do what is asked: reading is for readers, everything else for operators."""
+        if isinstance(asking, Refusal):
+            wants_page = request.method in SAFE and "text/html" in request.headers.get("accept", "")
+            if asking.can_sign_in and wants_page:
+                to = sign_in_address(request, self._settings)
+                return RedirectResponse(to, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+            return asking.response()
+        if request.method in SAFE or request.scope["path"] == LOGOUT:
+            return None
+        if asking.may("operator"):
+            _log.info("operator request", extra={"by": asking.name, "means": asking.means, **_what(request.scope)})
+            return None
+        who = f"{asking.name!r} has the role {asking.role}"
+        return problem(HTTPStatus.FORBIDDEN, f"this needs the role operator, and {who}", role="operator")
+
+
+def _what(scope: Scope) -> dict[str, str]:
+    """What is asked, without the query: it may hold what is nobody's business."""
+    return {"method": scope["method"], "path": scope["path"]}
+
+
+def _host(headers: Headers) -> str | None:
+    """The host that was asked for, without port and brackets; None if there is no telling."""
+    try:
+        return urlsplit(f"//{headers.get('host', 'localhost')}").hostname
+    except ValueError:
+        return None
+
+
+def _is_loopback_or_address(host: str) -> bool:
+    """Whether a host is no name that somebody else's DNS server could have given.
+
+    Without this a page of another site could have its own name point here and read what we answer (DNS rebinding).
+    """
+    try:
+        return is_loopback(host) or bool(ip_address(host))
+    except ValueError:
+        return False
+
+
+def _from_elsewhere(headers: Headers, *, by_cookie: bool) -> bool:
+    """Whether a browser says that another site's page makes the request; programs say nothing.
+
+    Browsers that send a cookie say something, so with a cookie silence is suspicious.
+    Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site not in {"none", "same-origin"}
+    if origin is not None:
+        return origin.partition("://")[2].lower() != headers.get("host", "").lower()
+    return by_cookie

@@ -1,0 +1,51 @@
+"""An EntityStore that counts what it is asked for."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from registrail.storage.store import Entity, EntityStore, Operation, Page
+
+
+class Counting:
+    """Passes everything on, and counts requests by kind: `get`, `scan`, `head`, `commit`."""
+
+    def __init__(self, store: EntityStore) -> None:
+        self._store = store
+        self.requests: Counter[str] = Counter()
+
+    async def get(self, table: str, partition: str, row: str) -> Entity | None:
+        self.requests["get"] += 1
+        return await self._store.get(table, partition, row)
+
+    async def scan(  # noqa: PLR0913 - as in the port
+        self,
+        table: str,
+        partition: str,
+        *,
+        start: str = "",
+        stop: str | None = None,
+        limit: int = 1000,
+        after: str | None = None,
+    ) -> Page:
+        self.requests["scan"] += 1
+        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after)
+
+    async def head(self, table: str, limit: int) -> Sequence[Entity]:
+        self.requests["head"] += 1
+        return await self._store.head(table, limit)
+
+    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        self.requests["commit"] += 1
+        return await self._store.commit(table, partition, operations)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.requests.clear()
+
+    @property
+    def total(self) -> int:
+        """All requests since the beginning."""
+        return self.requests.total()
