@@ -6,24 +6,26 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from registrail.expire import Expire
+from registrail.expire import Expire, UnexpiredTrace
 from registrail.ingest import Ingest
 from registrail.instants import Instant
 from registrail.ports import Clock, HistoryLists
 from registrail.rebuild import Rebuild
 from registrail.senders import senders
 from registrail.settings import Settings
+from registrail.storage import activity as activity_table
+from registrail.storage import history as history_table
 from registrail.storage.activity import EntityActivity
 from registrail.storage.catalog import Catalog
 from registrail.storage.deliveries import EntityDeliveries, delivery_id
+from registrail.storage.erasing import EntityEraser
 from registrail.storage.history import EntityHistory
 from registrail.storage.history_lists import EntityHistoryLists
 from registrail.storage.journal import EntityJournal
 from registrail.storage.marks import EntityMarks
-from registrail.storage.progress import EntityProgress
+from registrail.storage.progress import EntityLimits, EntityProgress
 from registrail.storage.store import EntityStore
 from registrail.summarize import Summarize
-from registrail.trace import Trace
 
 if TYPE_CHECKING:
     from registrail.query import Query
@@ -68,7 +70,8 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
     activity = EntityActivity(store)
     history = EntityHistory(store)
     deliveries = EntityDeliveries(store, catalog)
-    trace = Trace(history=history, marks=marks)
+    limits = EntityLimits(store)
+    trace = UnexpiredTrace(history=history, marks=marks, limits=limits, clock=clock)
     summarize = Summarize(journal=journal, marks=marks, trace=trace, activity=activity, clock=clock)
     ingest = Ingest(
         senders=senders(keep_pulls=settings.keep_pulls, keep_blobs=settings.keep_blobs),
@@ -82,7 +85,10 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
     expire = Expire(
         journal=journal,
         activity=activity,
+        history=history,
         deliveries=deliveries,
+        limits=limits,
+        fold=summarize.bring_up_to_date,
         clock=clock,
         keep_deliveries=timedelta(days=settings.keep_deliveries_days),
         keep_events=timedelta(days=settings.keep_events_days) if settings.keep_events_days else None,
@@ -90,9 +96,10 @@ def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_cloc
     rebuild = Rebuild(
         journal=journal,
         marks=marks,
-        history=history,
-        activity=activity,
+        history=EntityEraser(store, history_table.TABLE),
+        activity=EntityEraser(store, activity_table.TABLE),
         progress=EntityProgress(store),
+        limits=limits,
         summarize=summarize,
         clock=clock,
     )

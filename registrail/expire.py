@@ -2,15 +2,24 @@
 
 Days are deleted whole, so a day goes when its last moment is older than the limit. Each step is safe to repeat: whoever
 is interrupted, or meets another one doing the same, goes on where things are.
+
+Of the history goes what ended before the limit. What stays is enough for all events that are younger; older ones, which
+come late, would be put where others were. So first all that was acknowledged is folded, then the limit is noted, and
+from then on events before it are counted, until the next run deletes them, but take no part in the history.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from registrail.activity import Effect
+from registrail.errors import StorageUnavailableError
+from registrail.events import RecordedEvent
 from registrail.instants import Instant
-from registrail.ports import Activity, Clock, DeliveryLog, Journal
+from registrail.ports import Activity, Clock, DeliveryLog, HistoryExpirer, Journal, Limits
+from registrail.timeline import takes_part
+from registrail.trace import Trace
 
 _log = logging.getLogger("registrail.expire")
 
@@ -20,13 +29,18 @@ class Expire:
     """The use case.
 
     Attributes:
+        fold: counts and traces what a registry has acknowledged; refuses while its history is being rebuilt.
         keep_deliveries: how long deliveries are kept.
-        keep_events: how long events and their counts are kept; None is for ever. Events without a time stay.
+        keep_events: how long events, their counts and their history are kept; None is for ever. Events without a time
+            stay.
     """
 
     journal: Journal
     activity: Activity
+    history: HistoryExpirer
     deliveries: DeliveryLog
+    limits: Limits
+    fold: Callable[[str], Awaitable[None]]
     clock: Clock
     keep_deliveries: timedelta
     keep_events: timedelta | None = None
@@ -41,12 +55,65 @@ class Expire:
                 days += 1
         if self.keep_events is not None:
             for registry in await self.journal.registries():
-                for day in _over(await self.journal.days(registry, None, None), now, self.keep_events):
-                    await self.activity.forget(registry, day)
-                    await self.journal.forget(registry, day)
-                    days += 1
+                over = _over(await self.journal.days(registry, None, None), now, self.keep_events)
+                if over and await self._close(registry, now.plus(-self.keep_events).day):
+                    await self._forget(registry, over, now.plus(-self.keep_events).day)
+                    days += len(over)
         _log.info("history expired", extra={"days": days})
         return days
+
+    async def _close(self, registry: str, limit: str) -> bool:
+        """See to it that nobody adds events before a limit to the history any more; whether that is so."""
+        try:
+            await self.fold(registry)
+            await self.limits.raise_to(registry, limit)
+            await self.fold(registry)  # or wait for those who do, and have not seen the limit
+        except StorageUnavailableError as error:
+            _log.warning("nothing expired", extra={"registry": registry, "problem": str(error)})
+            return False
+        return True
+
+    async def _forget(self, registry: str, days: Sequence[str], limit: str) -> None:
+        """Delete days: at last their events, by which the rest is found."""
+        seen: set[tuple[str, str]] = set()
+        for day in days:
+            after: str | None = None
+            while True:
+                page = await self.journal.read(registry, day, after=after)
+                named = {(one.event.repository, one.event.tag) for one in page.events if takes_part(one.event)}
+                tags = {(repository, tag) for repository, tag in named if tag} - seen
+                await self.history.expire(registry, _begin(limit), tags)
+                seen |= tags
+                after = page.after
+                if after is None:
+                    break
+            await self.activity.forget(registry, day)
+            await self.journal.forget(registry, day)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnexpiredTrace(Trace):
+    """A Trace that leaves out events of days that were deleted already."""
+
+    limits: Limits
+    clock: Clock
+
+    async def apply(self, registry: str, events: Sequence[RecordedEvent]) -> Mapping[str, Effect]:
+        """Add events to the history; what each did, by its id.
+
+        Only if one is from before yesterday it may be that its day was deleted.
+        """
+        times = [one.event.occurred_at for one in events if one.event.occurred_at]
+        if times and min(times) < _begin(self.clock().plus(-timedelta(days=1)).day):
+            limit = await self.limits.read(registry)
+            if limit is not None:
+                begin = _begin(limit)
+                events = [one for one in events if one.event.occurred_at and one.event.occurred_at >= begin]
+        return await Trace.apply(self, registry, events)
+
+
+def _begin(day: str) -> Instant:
+    return Instant.parse(f"{day}T00:00:00Z")
 
 
 def _over(days: Sequence[str], now: Instant, keep: timedelta) -> list[str]:

@@ -164,7 +164,8 @@ class Strand:
         """Note that deletes of a digest, and of tags that pointed to it, after a push that is late know too little."""
         for removal in digest.removals_after(event):
             self._recount(removal.fact.event)
-        if digest.pushes[-1].event != event:
+        last_delete = self.repository.last_delete
+        if last_delete is not None and last_delete < event:
             await self.commit()
             for _, hold in await self.history.holders(self.registry, self.name, digest.digest):
                 if hold.end is not None and hold.end < event:

@@ -71,14 +71,25 @@ class Summarize:
     async def bring_up_to_date(self, registry: str) -> None:
         """Return when everything that was marked at the time of the call is counted, by whomever.
 
+        Also what that corrects: late events change what later ones did, and so mark their slots, once.
+
         Raises:
             StorageUnavailableError: others kept writing the same counts for too long, or the history is being rebuilt.
         """
         waited_since = self.clock()
+        if marks := await self._to_be_counted(registry):
+            await self._see_counted(registry, marks, waited_since)
+            await self._see_counted(registry, await self._to_be_counted(registry), waited_since)
+
+    async def _to_be_counted(self, registry: str) -> Sequence[Mark]:
         marks = await self.marks.pending(registry)
         if any(mark.slot == REBUILD for mark in marks):
             message = f"the history of {registry} is being rebuilt; try again later"
             raise StorageUnavailableError(message)
+        return marks
+
+    async def _see_counted(self, registry: str, marks: Sequence[Mark], waited_since: Instant) -> None:
+        """Count what is marked, or wait until somebody else has done so."""
         awaited = {mark.slot for mark in marks}
         while marks:
             waited = (self.clock().ticks - waited_since.ticks) / TICKS_PER_SECOND

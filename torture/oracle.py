@@ -1,5 +1,7 @@
 """The judge: what must be stored and counted, worked out without any code of the app. Pure."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,10 @@ METRICS: Final = {
 }
 """The column in which an action is counted; all others are `others`."""
 
-COLUMNS: Final = ("events", *METRICS.values(), "others")
+EFFECTS: Final = ("tags_created", "tags_moved", "tags_removed", "images_first_seen", "repositories_first_seen")
+"""What an event may do to the history."""
+
+COLUMNS: Final = ("events", *METRICS.values(), "others", *EFFECTS)
 _SHOWN: Final = 5
 
 
@@ -60,11 +65,45 @@ def identity(told: Mapping[str, Any]) -> Identity:
     )
 
 
+def effects(events: Iterable[Identity]) -> Iterator[tuple[Identity, list[str]]]:
+    """What each event does to what came before it, in the order of `docs/history.md`; as often as it does it."""
+    pointers: dict[tuple[str, str], dict[str, str]] = {}
+    seen: set[tuple[str, ...]] = set()
+    for event in sorted(sorted(events, key=_content, reverse=True), key=lambda event: event.at):
+        place = (event.registry, event.repository)
+        tags = pointers.setdefault(place, {})
+        done: list[str] = []
+        if event.action in {"push", "chart_push"}:
+            done += ["repositories_first_seen"] if place not in seen else []
+            done += ["images_first_seen"] if event.digest and (*place, event.digest) not in seen else []
+            seen |= {place, (*place, event.digest)}
+            if event.tag:
+                before = tags.get(event.tag)
+                done += ["tags_created"] if before is None else ["tags_moved"] if before != event.digest else []
+                tags[event.tag] = event.digest
+        elif event.action in {"delete", "chart_delete"}:
+            gone = {
+                tag for tag, digest in tags.items() if tag == event.tag or (event.digest and digest == event.digest)
+            }
+            if not event.tag and not event.digest:
+                gone = set(tags)
+            done += ["tags_removed"] * len(gone)
+            for tag in gone:
+                del tags[tag]
+        yield event, done
+
+
+def _content(event: Identity) -> str:
+    """What decides between events of one instant (`docs/tables.md`)."""
+    told = [event.registry, event.action, event.repository, event.tag, event.digest]
+    return hashlib.sha256(json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()[:32]
+
+
 def recount(events: Iterable[Identity]) -> dict[Cell, int]:
     """Count events anew: slots in total, hours and days also for each repository. No zeros."""
     counts: Counter[Cell] = Counter()
-    for event in events:
-        for metric in ("events", METRICS.get(event.action, "others")):
+    for event, done in effects(events):
+        for metric in ("events", METRICS.get(event.action, "others"), *done):
             for grain, period in (("slot", event.at[:16]), ("hour", event.at[:13]), ("day", event.at[:10])):
                 counts[Cell(event.registry, grain, period, ALL, metric)] += 1
                 if grain != "slot":
@@ -93,6 +132,8 @@ class Evidence:
         counted: the numbers in the table `activity`.
         told: the numbers that `/api/activity` tells.
         marks: what is left in the table `marks`.
+        history: the rows of the table `history`, in one text each, by their keys.
+        retraced: the same, worked out from the table `events`.
     """
 
     sent: Iterable[Identity]
@@ -102,22 +143,26 @@ class Evidence:
     counted: Sequence[tuple[Cell, int]]
     told: Sequence[tuple[Cell, int]]
     marks: Sequence[str] = ()
+    history: Mapping[str, str] = field(default_factory=dict)
+    retraced: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What is wrong; `problems` says it in words, some of each kind."""
+    """What is wrong; `problems` says it in words, some of each kind. Of the history all rows are looked at."""
 
     acknowledged: int = 0
     missing: int = 0
     double: int = 0
     miscounted: int = 0
+    history_wrong: int = 0
+    history_rows: int = 0
     problems: tuple[str, ...] = field(default=())
 
     @property
     def innocent(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.missing or self.double or self.miscounted or self.problems)
+        return not (self.missing or self.double or self.miscounted or self.history_wrong or self.problems)
 
 
 def judge(evidence: Evidence) -> Findings:
@@ -144,11 +189,15 @@ def judge(evidence: Evidence) -> Findings:
         miscounted = max(miscounted, len(wrong))
         problems += _some(f"miscounted in {place}", wrong)
     problems += _some("a mark is left", evidence.marks)
+    wrong_rows = sorted(_different_rows(evidence.retraced, evidence.history))
+    problems += _some("in the table history", wrong_rows)
     return Findings(
         acknowledged=len(acknowledged),
         missing=len(missing),
         double=len(double),
         miscounted=miscounted,
+        history_wrong=len(wrong_rows),
+        history_rows=len(evidence.history.keys() | evidence.retraced.keys()),
         problems=tuple(problems),
     )
 
@@ -161,6 +210,12 @@ def _differences(right: Mapping[Cell, int], numbers: Sequence[tuple[Cell, int]])
     for cell, times in sorted(Counter(cell for cell, _ in numbers).items()):
         if times > 1:
             yield f"{'~'.join(cell)} is there {times} times"
+
+
+def _different_rows(right: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+    for key in right.keys() | found.keys():
+        if right.get(key) != found.get(key):
+            yield f"{key} is {found.get(key, 'not there')} instead of {right.get(key, 'not there')}"
 
 
 def _some(what: str, things: Iterable[object]) -> list[str]:

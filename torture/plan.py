@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
 from registrail.instants import Instant
-from registrail.local.simulate import Action, Happening, imagine, stamp
+from registrail.local.simulate import Action, Happening, imagine, new_digest, stamp
 from torture.faults import EVERY_FAULT, Weather
 
 BEGIN: Final = Instant.parse("2024-02-28T23:48:00Z")
@@ -120,32 +120,39 @@ def _kills(rng: random.Random, deliveries: int, hosts: int) -> Iterator[Kill]:
 def _happenings(rng: random.Random, count: int) -> Iterator[Happening]:
     registries = [f"{name}.azurecr.io" for name in ("alpha", "beta", "gamma")[: rng.randint(1, 3)]]
     # Above 49 repositories in a fold, its counts do not fit into one transaction.
-    repositories = [f"team/app-{number}" for number in range(rng.choice((3, 20, 150)))]
+    repositories = [f"team/app-{number}" for number in range(rng.choice((1, 3, 20, 150)))]
+    # Few tags and digests, so that tags move, come back, and late events change what later ones did.
+    tags = [f"v{number}" for number in range(rng.choice((3, 8, 40)))]
+    digests = [new_digest(rng) for _ in range(rng.choice((3, 6)))]
     previous = BEGIN
     for _ in range(count):
-        action = rng.choices(_ACTIONS, (80, 12, 3, 3, 2))[0]
+        action = rng.choices(_ACTIONS, (74, 18, 3, 3, 2))[0]
         at = BEGIN.plus(timedelta(seconds=rng.uniform(0, 1500)))
         if rng.random() < 0.15:  # late, by hours
             at = at.plus(-timedelta(hours=rng.uniform(1, 30)))
         if rng.random() < 0.1:  # at the same instant as another one
             at = previous
         previous = at
-        tag = f"v{rng.randrange(40)}" if action in {"push", "quarantine"} and rng.random() < 0.9 else None
+        tag = rng.choice(tags) if action in {"push", "quarantine"} and rng.random() < 0.9 else None
+        digest = rng.choice(digests) if rng.random() < 0.7 else None
         if action == "delete" and rng.random() < 0.3:  # only a tag
-            tag = f"v{rng.randrange(40)}"
-        yield imagine(
+            tag, digest = rng.choice(tags), None
+        happening = imagine(
             rng,
             action,
             registry=rng.choice(registries),
             repository=rng.choice(repositories),
             tag=tag,
+            digest=digest,
             occurred_at=stamp(rng, at, action),
             region=rng.choice((None, "westeurope", "eastus")),
         )
+        whole = action == "delete" and tag is None and rng.random() < 0.1  # a whole repository
+        yield replace(happening, digest=None) if whole else happening
 
 
 def channels(happening: Happening) -> list[Channel]:
-    """The ways in which a happening can be told; first the hooks for one, which all but a tag's deletion have."""
+    """The ways in which a happening can be told; first the hooks for one, if any knows it."""
     if happening.action == "quarantine":
         return [Channel.ACR]
     if happening.action == "delete" and happening.digest is None:

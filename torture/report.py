@@ -32,7 +32,8 @@ def details(outcome: Outcome) -> Iterator[str]:
     met = " ".join(f"{fault}={count}" for fault, count in sorted(outcome.met.items()) if fault != "none")
     yield (
         f"seed {plan.seed}: {plan.engine}, {plan.hosts} hosts started {outcome.lives} times, "
-        f"{outcome.findings.acknowledged:,} events, {outcome.seconds:.1f} s; "
+        f"{outcome.findings.acknowledged:,} events, {outcome.findings.history_rows:,} history rows, "
+        f"{outcome.seconds:.1f} s; "
         f"answers {answers or 'none'}; faults {met or 'none'}"
     )
     for problem in outcome.findings.problems:
@@ -45,6 +46,10 @@ def verdict(outcomes: Sequence[Outcome], seed: int) -> str:
     failed = [str(outcome.plan.seed) for outcome in outcomes if not outcome.findings.innocent]
     sums = {name: sum(getattr(found, name) for found in findings) for name in ("missing", "double", "miscounted")}
     counts = ", ".join(f"{count:,} {name}" for name, count in sums.items())
+    rows = sum(found.history_wrong for found in findings)
     ending = f"FAILED (seeds {', '.join(failed)})" if failed else "PASSED"
     acknowledged = sum(found.acknowledged for found in findings)
-    return f"torture: {len(outcomes)} runs, {acknowledged:,} events acknowledged, {counts}, seed {seed}: {ending}"
+    return (
+        f"torture: {len(outcomes)} runs, {acknowledged:,} events acknowledged, {counts}, "
+        f"{rows:,} history rows wrong, seed {seed}: {ending}"
+    )

@@ -22,11 +22,20 @@ from torture.plan import Engine, Kill, Plan
 from torture.proxy import Proxy, proxied
 from torture.report import Outcome
 from torture.sender import ANSWER_TIMEOUT, Ledger, Sender, identities
-from torture.stored import Rows, azurite_rows, sqlite_rows, stored_counts, stored_events, stored_marks
+from torture.stored import (
+    Rows,
+    azurite_rows,
+    retraced_history,
+    sqlite_rows,
+    stored_counts,
+    stored_events,
+    stored_history,
+    stored_marks,
+)
 
 EVERY_SECOND: Final = "* * * * * *"
 CLAIMED: Final = 45.0
-"""Seconds after which no fold may be waiting for one that was killed: claims end after 30."""
+"""Seconds after which no fold may be waiting for one that was killed: claims end after 15."""
 MOST_WRONG: Final = 5
 """Kinds of wrong answers that are reported."""
 
@@ -136,6 +145,8 @@ async def _verify(scene: _Scene) -> Findings:
         counted=stored_counts(scene.rows),
         told=told,
         marks=marks,
+        history=stored_history(scene.rows),
+        retraced=await retraced_history(scene.rows),
     )
     findings = judge(evidence)
     given_up = [f"{ledger.given_up} deliveries were given up"] if ledger.given_up else []

@@ -86,12 +86,12 @@ class SteppedLoop(asyncio.AbstractEventLoop):
 
     def settle(self) -> None:
         """Run what is ready until nothing is."""
-        asyncio._set_running_loop(self)  # what the documentation has for those who write loops
+        asyncio._set_running_loop(self)  # noqa: SLF001 - meant for those who write loops
         try:
             while self._ready:
                 self._ready.popleft()._run()  # noqa: SLF001 - likewise
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(None)  # noqa: SLF001 - likewise
 
     def get_debug(self) -> bool:
         """Never, it is slow."""
@@ -103,7 +103,7 @@ class SteppedLoop(asyncio.AbstractEventLoop):
         self._ready.append(handle)
         return handle
 
-    def call_later(self, _delay: float, callback: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    def call_later(self, _delay: float, callback: Callable[..., Any], *args: Any, **options: Any) -> Any:  # type: ignore[override]  # likewise
         """Make a call ready: nobody here waits for time to pass."""
         return self.call_soon(callback, *args, **options)
 
@@ -120,6 +120,11 @@ class SteppedLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Remember what nobody caught."""
         self.problems.append(context)
+
+
+def stepped_loop() -> SteppedLoop:
+    """A new loop; what else a loop can do, this one refuses to."""
+    return SteppedLoop()  # type: ignore[abstract]  # of all its methods tasks need only a few
 
 
 def root(name: str) -> str:

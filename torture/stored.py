@@ -1,7 +1,10 @@
 """What is really in the tables, read past the app: the SQLite file by itself, Azurite with Microsoft's own client."""
 
+import base64
 import json
+import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +13,16 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 
+from registrail.events import RecordedEvent
+from registrail.instants import Instant
+from registrail.storage.entities import recorded_event
 from torture.oracle import ALL, Cell, Identity, cells, identity
+from torture.retrace import retrace
 
 Rows = Callable[[str], Iterator[Mapping[str, Any]]]
-"""All rows of a table: the columns, `PartitionKey` and `RowKey`; times as text."""
+"""All rows of a table: the columns, `PartitionKey` and `RowKey`; times as text, bytes in base64."""
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z")
 
 
 def sqlite_rows(file: Path) -> Rows:
@@ -24,7 +33,7 @@ def sqlite_rows(file: Path) -> Rows:
         with closing(sqlite3.connect(file)) as connection:
             for partition, row, properties in connection.execute(query, (table,)).fetchall():
                 columns = {
-                    name: value.get("time") if isinstance(value, dict) else value
+                    name: next(iter(value.values())) if isinstance(value, dict) else value
                     for name, value in json.loads(properties).items()
                 }
                 yield {"PartitionKey": partition, "RowKey": row, **columns}
@@ -48,6 +57,10 @@ def azurite_rows(connection_string: str) -> Rows:
 
 def _plain(value: Any) -> Any:
     """Whole numbers come wrapped; times as a datetime that remembers all digits."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Instant):
+        return value.isoformat()
     written = getattr(value, "tables_service_value", None)
     return written if written is not None else getattr(value, "value", value)
 
@@ -58,8 +71,11 @@ def stored_events(rows: Rows) -> list[Identity]:
 
 
 def stored_counts(rows: Rows) -> list[tuple[Cell, int]]:
-    """The table `activity`; the period is the last part of a row's key, and the first says the grain."""
-    found = [{**row, "period": row["RowKey"].rpartition("~")[2]} for row in rows("activity")]
+    """The table `activity` but for actors and clients, whose names no identity has.
+
+    The period is the last part of a row's key, and the first says the grain.
+    """
+    found = [{**row, "period": row["RowKey"].rpartition("~")[2]} for row in rows("activity") if row.get("repository")]
     strange = [row["RowKey"] for row in found if row["RowKey"].split("~")[0] != row["grain"]]
     if strange:
         message = f"rows of the table activity contradict their keys: {strange[:5]}"
@@ -70,3 +86,39 @@ def stored_counts(rows: Rows) -> list[tuple[Cell, int]]:
 def stored_marks(rows: Rows) -> list[str]:
     """The table `marks`."""
     return [f"{row['PartitionKey']}~{row['RowKey']}" for row in rows("marks")]
+
+
+def stored_history(rows: Rows) -> dict[str, str]:
+    """The table `history`."""
+    return {f"{row['PartitionKey']}~{row['RowKey']}": _text(row) for row in rows("history")}
+
+
+async def retraced_history(rows: Rows) -> dict[str, str]:
+    """The table `history` as it should be: the events of the table `events`, traced from scratch in their order."""
+    by_registry: dict[str, list[RecordedEvent]] = defaultdict(list)
+    for row in rows("events"):
+        recorded = recorded_event(row["RowKey"], {name: _instant(value) for name, value in row.items()})
+        by_registry[recorded.event.registry].append(recorded)
+    found: dict[str, str] = {}
+    for registry, events in by_registry.items():
+        history, _ = await retrace(registry, events)
+        for key, columns in history.items():
+            plain = {name: _plain(value) for name, value in columns.items()}
+            found[f"{registry}~{key}"] = _text(plain)
+    return found
+
+
+def _instant(value: Any) -> Any:
+    """Times are what looks like one."""
+    return Instant.parse(value) if isinstance(value, str) and _TIME.fullmatch(value) else value
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    """All columns, the keys left out, each time with seven digits."""
+    told = {name: value for name, value in row.items() if name not in {"PartitionKey", "RowKey"}}
+    return json.dumps({name: _seven(value) for name, value in told.items()}, sort_keys=True)
+
+
+def _seven(value: Any) -> Any:
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    return f"{found[1]}.{found[2] or '':0<7}Z" if found else value

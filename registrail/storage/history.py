@@ -5,14 +5,26 @@ pointed to and points to) changes in one commit. Which kinds of rows there are i
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Final, cast
 
 from registrail.dossier import DigestHistory, RepositoryHistory
+from registrail.errors import ConflictError
+from registrail.instants import Instant
 from registrail.ports import Changes
 from registrail.storage import history_rows as rows
 from registrail.storage import keys
-from registrail.storage.store import Delete, Entity, EntityStore, Insert, Operation, Replace, delete_range, scan_all
+from registrail.storage.store import (
+    MOST_OPERATIONS,
+    Delete,
+    Entity,
+    EntityStore,
+    Insert,
+    Operation,
+    Replace,
+    scan_all,
+)
 from registrail.timeline import Hold, Movement, TagHistory, Window
 
 TABLE: Final = "history"
@@ -107,9 +119,63 @@ class EntityHistory:
         versions = await self._store.commit(TABLE, keys.encode(registry), operations)
         return cast("str", versions[0])
 
-    async def erase(self, registry: str) -> bool:
-        """Delete all rows of a registry."""
-        return await delete_range(self._store, TABLE, keys.encode(registry))
+    async def expire(self, registry: str, limit: Instant, tags: Collection[tuple[str, str]]) -> None:
+        """Delete what ended before a time: first of the tags, then the dossiers by which one finds them."""
+        partition = keys.encode(registry)
+        await self._expire_tags(partition, limit, sorted(tags))
+        first = keys.delete_row("")
+        start, _ = keys.time_range(None, limit)
+        while True:
+            page = await self._store.scan(TABLE, partition, start=first + start, stop=f"{first}~", limit=_PAGE)
+            if not page.entities:
+                return
+            dossiers = [rows.read_deletion(entity.row[len(first) :], entity.properties) for entity in page.entities]
+            removed = {(one.repository, tag.tag) for one in dossiers for tag in one.tags}
+            await self._expire_tags(partition, limit, sorted(removed - set(tags)))
+            pairs = [[keys.delete_row(one.event), keys.deleted_row(one.repository, one.event)] for one in dossiers]
+            await self._delete(partition, pairs)
+
+    async def _expire_tags(self, partition: str, limit: Instant, tags: Sequence[tuple[str, str]]) -> None:
+        """Delete the movements of tags before a time but the newest change, which later ones build on.
+
+        A time during which a tag pointed to something goes with the movement that it began with: if that is not the
+        newest change, then another one ended it, before the limit. So both or none are there.
+        """
+        start, _ = keys.time_range(None, limit)
+
+        async def of_tag(repository: str, tag: str) -> None:
+            first = keys.move_row(repository, tag, "")
+            newest: str | None = None
+            after: str | None = None
+            while True:
+                page = await self._store.scan(TABLE, partition, start=first + start, stop=f"{first}~", after=after)
+                old: list[list[str]] = []
+                for entity in page.entities:
+                    moved = rows.movement(entity.row[len(first) :], entity.properties)
+                    if moved.changed and newest is None:
+                        newest = moved.event
+                        continue
+                    held = moved.digest is not None and moved.changed
+                    hold = [keys.hold_row(moved.digest or "", repository, tag, moved.event)] if held else []
+                    old.append([entity.row, *hold])
+                await self._delete(partition, old)
+                after = page.after
+                if after is None:
+                    return
+
+        for begin in range(0, len(tags), AT_ONCE):
+            await asyncio.gather(*(of_tag(*one) for one in tags[begin : begin + AT_ONCE]))
+
+    async def _delete(self, partition: str, groups: Sequence[Sequence[str]]) -> None:
+        """Delete rows, those of a group together; if somebody deletes the same ones, what is left one by one."""
+        for begin in range(0, len(groups), MOST_OPERATIONS // 2):
+            rows_at_once = [row for group in groups[begin : begin + MOST_OPERATIONS // 2] for row in group]
+            try:
+                await self._store.commit(TABLE, partition, [Delete(row) for row in rows_at_once])
+            except ConflictError:
+                for row in rows_at_once:
+                    with suppress(ConflictError):
+                        await self._store.commit(TABLE, partition, [Delete(row)])
 
     async def _get_each(self, registry: str, wanted: Sequence[str]) -> list[Entity | None]:
         """Read rows by key, some at once."""

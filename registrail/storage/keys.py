@@ -8,6 +8,7 @@ are joined by `~`, which no part contains; `*` stands for all repositories, and 
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 from registrail.instants import LAST_TICK, Instant
@@ -25,6 +26,7 @@ _SPECIAL = re.compile(r"[^A-Za-z0-9._:@-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 
 
+@lru_cache(maxsize=4096)
 def encode(text: str, longest: int = LONGEST_PART) -> str:
     """Make any text a part of a key."""
     encoded = _SPECIAL.sub(_escape, text)

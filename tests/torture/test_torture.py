@@ -12,8 +12,8 @@ import pytest
 
 from registrail.local.processes import poll
 from torture.faults import Weather
-from torture.oracle import Findings
-from torture.plan import Channel, Engine, plan
+from torture.oracle import Findings, Identity, effects
+from torture.plan import Channel, Engine, Plan, plan
 from torture.report import Outcome, details, verdict
 from torture.run import run
 from torture.sender import identities, request
@@ -42,9 +42,15 @@ def tortured(seed: int, engine: Engine, hosts: int) -> Outcome:
     planned = replace(plan(seed, 150, engine, hosts), weather=weather, folds_only=False)
     outcome = run(planned)
     assert outcome.findings.innocent, "\n".join(details(outcome))
-    assert outcome.findings.acknowledged == len({event for each in planned.sequence for event in identities(each)})
+    assert outcome.findings.acknowledged == len(events_of(planned))
     assert outcome.lives > hosts
+    assert outcome.findings.history_rows > 300
     return outcome
+
+
+def events_of(planned: Plan) -> set[Identity]:
+    """Different events that are told."""
+    return {event for delivery in planned.sequence for event in identities(delivery)}
 
 
 def test_a_plan_follows_from_its_seed() -> None:
@@ -65,7 +71,10 @@ def test_plans_are_varied() -> None:
     told = [event for delivery in plans[0].sequence for event in identities(delivery)]
     assert max(Counter(told).values()) >= 2
     assert len({event.at[:10] for event in told}) >= 2
-    assert 2970 < sum(len({event for delivery in each.sequence for event in identities(delivery)}) for each in plans)
+    done = Counter(effect for each in plans for _, some in effects(events_of(each)) for effect in some)
+    assert min(done[effect] for effect in ("tags_created", "tags_moved", "tags_removed")) > 100
+    assert any(event.action == "delete" and not event.tag and not event.digest for event in told)
+    assert 2970 < sum(len(events_of(each)) for each in plans)
 
 
 def test_every_delivery_can_be_told() -> None:
@@ -84,12 +93,15 @@ def test_every_delivery_can_be_told() -> None:
 def test_the_verdict_is_one_line() -> None:
     """It adds up, names failed seeds, and ends in one word."""
     good = Outcome(plan=plan(1, 5), findings=Findings(acknowledged=1200), seconds=1.0)
-    bad = Outcome(plan=plan(2, 5), findings=Findings(acknowledged=5, missing=1, problems=("oh",)), seconds=1.0)
+    findings = Findings(acknowledged=5, missing=1, history_wrong=3, problems=("oh",))
+    bad = Outcome(plan=plan(2, 5), findings=findings, seconds=1.0)
     assert verdict([good, good], 1) == (
-        "torture: 2 runs, 2,400 events acknowledged, 0 missing, 0 double, 0 miscounted, seed 1: PASSED"
+        "torture: 2 runs, 2,400 events acknowledged, 0 missing, 0 double, 0 miscounted, "
+        "0 history rows wrong, seed 1: PASSED"
     )
     assert verdict([good, bad], 1) == (
-        "torture: 2 runs, 1,205 events acknowledged, 1 missing, 0 double, 0 miscounted, seed 1: FAILED (seeds 2)"
+        "torture: 2 runs, 1,205 events acknowledged, 1 missing, 0 double, 0 miscounted, "
+        "3 history rows wrong, seed 1: FAILED (seeds 2)"
     )
     assert list(details(bad))[1:] == ["seed 2: oh"]
 
