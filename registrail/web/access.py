@@ -9,14 +9,14 @@ from typing import Final
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from registrail import access
 from registrail.access import Principal
 from registrail.ports import Clock
 from registrail.settings import Settings
 from registrail.web.problems import problem
-from registrail.web.rendering import templates
+from registrail.web.rendering import page
 
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
@@ -154,21 +154,17 @@ def router(settings: Settings, clock: Clock) -> APIRouter:
     """Signing in and out."""
     pages = APIRouter(include_in_schema=False)
 
-    def page(request: Request, wanted: str, wrong: str | None = None) -> Response:
+    def form_page(request: Request, wanted: str, wrong: str | None = None) -> Response:
         in_clear = _secure(request, settings) and request.url.scheme != "https" and not settings.on_azure
-        text = (
-            templates()
-            .get_template("login.html")
-            .render(
-                next=wanted,
-                wrong=wrong,
-                principal=request.state.principal,
-                platform=_PLATFORM_LOGIN if settings.behind_sign_in and settings.on_azure else None,
-                needs_https=in_clear and request.headers.get("x-forwarded-proto") != "https",
-            )
-        )
-        status = HTTPStatus.UNAUTHORIZED if wrong else HTTPStatus.OK
-        return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+        context = {
+            "next": wanted,
+            "wrong": wrong,
+            "platform": _PLATFORM_LOGIN if settings.behind_sign_in and settings.on_azure else None,
+            "needs_https": in_clear and request.headers.get("x-forwarded-proto") != "https",
+        }
+        response = page(request, "login.html", context, HTTPStatus.UNAUTHORIZED if wrong else HTTPStatus.OK)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def moved(request: Request, to: str, session: str) -> Response:
         response = RedirectResponse(to, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
@@ -186,7 +182,7 @@ def router(settings: Settings, clock: Clock) -> APIRouter:
     async def login(request: Request) -> Response:
         wanted = local(request.query_params.get("next"))
         if settings.access_keys:
-            return page(request, wanted)
+            return form_page(request, wanted)
         return RedirectResponse(wanted, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
 
     @pages.post(LOGIN)
@@ -198,7 +194,7 @@ def router(settings: Settings, clock: Clock) -> APIRouter:
         found = access.find_key(settings.access_keys, key)
         if found is None:
             _log.warning("sign-in refused")
-            return page(request, wanted, _why_not(key))
+            return form_page(request, wanted, _why_not(key))
         _log.info("signed in", extra={"by": found.name})
         return moved(request, wanted, access.new_session(found, clock()))
 

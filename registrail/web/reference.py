@@ -7,12 +7,11 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from registrail.settings import Settings
+from registrail.web import rendering
 from registrail.web.description import PROBLEMS, Json, in_words, operations, resolved, right
-from registrail.web.rendering import templates
 
 DOCS: Final = "/api/docs"
 EXAMPLES: Final[Mapping[str, str]] = {
@@ -40,23 +39,27 @@ def router(app: FastAPI, settings: Settings) -> APIRouter:
     @pages.api_route(DOCS, methods=["GET", "HEAD"])
     async def docs(request: Request) -> Response:
         base = f"{request.url.scheme}://{request.url.netloc}"
-        return HTMLResponse(page(app.openapi(), base, needs_key=needs_key))
+        return rendering.page(request, "reference.html", context(app.openapi(), base, needs_key=needs_key))
 
     return pages
 
 
 def page(document: Json, base: str, *, needs_key: bool) -> str:
-    """The page, with examples that ask `base`."""
+    """The page as nobody in particular sees it."""
+    return rendering.templates().get_template("reference.html").render(context(document, base, needs_key=needs_key))
+
+
+def context(document: Json, base: str, *, needs_key: bool) -> Json:
+    """What the page shows, with examples that ask `base`."""
     curl = "curl -H 'Authorization: Bearer KEY'" if needs_key else "curl"
-    environment = templates()
-    environment.filters["break_path"] = break_path
-    return environment.get_template("reference.html").render(
-        document=document,
-        groups=_groups(document, base, curl),
-        schemas=_schemas(document),
-        problems=PROBLEMS,
-        general=f"{curl} {base}/api/health",
-    )
+    return {
+        "document": document,
+        "groups": _groups(document, base, curl),
+        "schemas": _schemas(document),
+        "problems": PROBLEMS,
+        "general": f"{curl} {base}/api/health",
+        "break_path": break_path,
+    }
 
 
 def break_path(path: str) -> Markup:

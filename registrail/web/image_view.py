@@ -1,0 +1,174 @@
+"""What the pages of a tag and of a digest show: at most eight requests to the store, most of them at once."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from registrail.instants import TICKS_PER_SECOND, Instant
+from registrail.manifests import Kind
+from registrail.pushes import Push
+from registrail.query import DigestRecord, PushFilter, Query
+from registrail.replicas import expected_regions, lags_of, missing_regions
+from registrail.timeline import Movement
+from registrail.web.lanes import Picture, beginning, draw
+from registrail.web.repository_view import newest_pushes, read_signs
+from registrail.web.stays import track_of_timeline
+
+ROWS: Final = 100
+"""Movements in a page."""
+AROUND: Final = timedelta(minutes=10)
+"""A push is looked for around an event of it."""
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replicated:
+    """A push, and where it is known.
+
+    Attributes:
+        lags: in seconds, for each region that reported it.
+        missing: the regions that should have.
+    """
+
+    push: Push
+    lags: Mapping[str, float]
+    missing: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagView:
+    """A tag.
+
+    Attributes:
+        digest: what it points to, or pointed to at the instant; None if to nothing.
+        since: the movement that made it so, if it is among these.
+        last: its last push.
+        signs: what refers to the digest.
+        picture: of the movements of this page.
+    """
+
+    registry: str
+    repository: str
+    tag: str
+    movements: Sequence[Movement]
+    next: str | None
+    digest: str | None
+    since: Movement | None
+    last: Replicated | None
+    signs: Sequence[Kind]
+    picture: Picture | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestView:
+    """A digest.
+
+    Attributes:
+        records: by repository.
+        last: the last push that it was a part of.
+        signs: what refers to it in the repository of that push.
+    """
+
+    registry: str
+    digest: str
+    records: Sequence[DigestRecord]
+    last: Replicated | None
+    signs: Sequence[Kind]
+
+
+async def tag_view(  # noqa: PLR0913 - which tag, when, and which page
+    query: Query,
+    registry: str,
+    repository: str,
+    tag: str,
+    *,
+    at: Instant | None,
+    cursor: str | None,
+    now: Instant,
+) -> TagView | None:
+    """Read it; None if nothing ever happened to it, or not by then."""
+    until = Instant(at.ticks + 1) if at else None
+    found = await query.history.timeline(registry, repository, tag, until=until, limit=ROWS, cursor=cursor)
+    if not found.items:
+        return None
+    newest = found.items[0]
+    pushed = next((one for one in found.items if one.fact.verb == "push"), None)
+    last: Replicated | None = None
+    signs: Sequence[Kind] = ()
+    if cursor is None:
+        last, signs = await asyncio.gather(
+            _pushed(query, registry, repository, pushed.at, tag=tag) if pushed else _nothing(),
+            _signs(query, registry, repository, newest.digest),
+        )
+    whole = track_of_timeline(tag, found.items, is_all=found.next is None)
+    end = max(at or now, Instant(newest.at.ticks + 1))
+    return TagView(
+        registry=found.registry,
+        repository=repository,
+        tag=tag,
+        movements=found.items,
+        next=found.next,
+        digest=newest.digest,
+        since=next((one for one in found.items if one.changed), None),
+        last=last,
+        signs=signs,
+        picture=draw([whole], beginning([whole], end), end) if whole and cursor is None else None,
+    )
+
+
+async def digest_view(query: Query, registry: str, digest: str) -> DigestView | None:
+    """Read it; None if no event names it."""
+    found = await query.history.digest(registry, digest)
+    if not found.items:
+        return None
+    pushed = [record for record in found.items if record.history.last]
+    newest = min(pushed, key=lambda record: record.history.last.event if record.history.last else "", default=None)
+    last: Replicated | None = None
+    signs: Sequence[Kind] = ()
+    if newest and newest.history.last:
+        at = newest.history.last.at
+        last, signs = await asyncio.gather(
+            _pushed(query, found.registry, newest.repository, at, digest=digest),
+            _signs(query, found.registry, newest.repository, digest),
+        )
+    return DigestView(registry=found.registry, digest=digest, records=found.items, last=last, signs=signs)
+
+
+async def _pushed(  # noqa: PLR0913 - of what
+    query: Query, registry: str, repository: str, at: Instant, *, tag: str | None = None, digest: str | None = None
+) -> Replicated | None:
+    """The push that an event belongs to, and the regions that know of it: at most four requests."""
+    wanted = PushFilter(
+        registry=registry,
+        repository=repository,
+        tag=tag,
+        digest=digest,
+        since=at.plus(-AROUND),
+        until=at.plus(AROUND) if digest else Instant(at.ticks + 1),
+    )
+    found = await newest_pushes(query, wanted, 1)
+    if not found.items:
+        return None
+    push = found.items[0]
+    lags = {region: lag / TICKS_PER_SECOND for region, lag in sorted(lags_of(push.event).items())}
+    if not lags:
+        return Replicated(push=push, lags={}, missing=())
+    day = Instant.parse(f"{push.at.day}T00:00:00Z")
+    periods = await query.activity.periods(registry, "day", since=day.plus(-_DAY), until=day.plus(_DAY), breakdown=True)
+    by_day = {period.period: period.lags for period in periods}
+    expected = expected_regions(by_day.get(day.day, {}), by_day.get(day.plus(-_DAY).day, {}))
+    return Replicated(push=push, lags=lags, missing=sorted(missing_regions(push.event, expected)))
+
+
+async def _nothing() -> None:
+    """No push."""
+
+
+async def _signs(query: Query, registry: str, repository: str, digest: str | None) -> Sequence[Kind]:
+    """What refers to a digest: one request."""
+    if not digest:
+        return ()
+    signs = await read_signs(query, registry, repository, digest.replace(":", "-", 1))
+    return signs.get(digest, ())

@@ -1,0 +1,248 @@
+"""What the page of a repository shows: at most eight requests to the store, most of them at once."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from registrail.dossier import Deletion, RepositoryHistory
+from registrail.instants import Instant
+from registrail.manifests import Kind, reference
+from registrail.query import PushFilter, Query, TagState
+from registrail.query.events import Events
+from registrail.query.pushes import Pushes, PushList
+from registrail.timeline import TagHistory
+from registrail.web.lanes import Picture, beginning, draw
+from registrail.web.stays import (
+    Track,
+    newest_first,
+    replaced,
+    track_of,
+    track_of_timeline,
+    tracks_of_pushes,
+)
+
+LANES: Final = 24
+"""Tags in the picture: the most recently changed ones."""
+ROWS: Final = 100
+"""Tags in one page of the table."""
+AT_ONCE: Final = 1000
+"""Tags that are looked at for a picture."""
+TIMELINES: Final = 4
+"""Of tags with so many changes that their own rows do not tell them all."""
+MOVEMENTS: Final = 500
+PUSHES: Final = 200
+PUSH_REQUESTS: Final = 3
+DELETES: Final = 10
+REFERRERS: Final = "sha256-"
+"""What tags of signatures and the like begin with."""
+
+Signs = Mapping[str, Sequence[Kind]]
+"""For each digest what refers to it: a signature, an attestation …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        prefix: of tags.
+        at: an instant; None is now.
+        by_name: all tags by name, a page after the other, in place of the most recently changed ones.
+        cursor: of the page before, by name.
+        since: where the picture begins.
+    """
+
+    prefix: str = ""
+    at: Instant | None = None
+    by_name: bool = False
+    cursor: str | None = None
+    since: Instant | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the table goes by name."""
+        return self.by_name or self.at is not None or self.cursor is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Some tags.
+
+    Attributes:
+        more: whether there are tags besides, if it does not go by name.
+        next: the cursor of the next page, if it does.
+        referrers: how many tags of signatures and the like were left out.
+    """
+
+    rows: Sequence[TagState]
+    signs: Signs
+    by_name: bool
+    more: bool = False
+    next: str | None = None
+    referrers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryView:
+    """The page.
+
+    Attributes:
+        hidden: how many tags have no lane; None if that is not known.
+        by_pushes: whether the picture is made of the newest pushes, because there are very many tags.
+    """
+
+    registry: str
+    known: RepositoryHistory
+    table: Table
+    picture: Picture
+    deletions: Sequence[Deletion]
+    hidden: int | None
+    by_pushes: bool = False
+
+
+async def view(query: Query, registry: str, repository: str, wanted: Wanted, now: Instant) -> RepositoryView | None:
+    """Read it; None if there is no such repository."""
+    if wanted.is_list:
+        return await _by_name(query, registry, repository, wanted, now)
+    name = await query.history.open(registry)
+    found, tags, deletions = await asyncio.gather(
+        query.lists.repositories(name, prefix=repository, limit=1),
+        query.lists.tags(name, repository=repository, prefix=wanted.prefix, limit=AT_ONCE),
+        query.lists.deletions(name, repository=repository, limit=DELETES),
+    )
+    known = _exactly(found.items, repository)
+    if known is None:
+        return None
+    histories = [history for _, _, history in tags.items]
+    signs = _signs(histories)
+    shown = [history for history in histories if reference(history.tag) is None]
+    tracks = newest_first(track for track in map(track_of, shown) if track)
+    by_pushes = tags.after is not None
+    if by_pushes:
+        pushes, signs = await asyncio.gather(
+            newest_pushes(query, PushFilter(registry=name, repository=repository), PUSHES),
+            read_signs(query, name, repository, REFERRERS),
+        )
+        pushed = [one for one in tracks_of_pushes(pushes.items, deletions.items) if one.tag.startswith(wanted.prefix)]
+        drawn = newest_first(one for one in pushed if reference(one.tag) is None)[:LANES]
+    elif wanted.prefix:
+        drawn, signs = await asyncio.gather(
+            _told_whole(query, name, repository, tracks[:LANES], TIMELINES - 1),
+            read_signs(query, name, repository, REFERRERS),
+        )
+    else:
+        drawn = await _told_whole(query, name, repository, tracks[:LANES], TIMELINES)
+    present = [_state(repository, history) for history in shown if history.pointer]
+    rows = sorted(present, key=lambda state: state.since or "") if not by_pushes else present
+    return RepositoryView(
+        registry=name,
+        known=known,
+        table=Table(
+            rows=rows[:ROWS],
+            signs=signs,
+            by_name=by_pushes,
+            more=by_pushes or len(rows) > ROWS,
+            referrers=len(histories) - len(shown),
+        ),
+        picture=_picture(drawn, wanted.since, now),
+        deletions=deletions.items,
+        hidden=None if by_pushes else len(tracks) - len(drawn),
+        by_pushes=by_pushes,
+    )
+
+
+async def table(query: Query, registry: str, repository: str, wanted: Wanted) -> Table:
+    """Only a page of tags by name; at most six requests."""
+    found, signs = await asyncio.gather(
+        query.history.tags(
+            registry,
+            repository=repository,
+            prefix=wanted.prefix,
+            at=wanted.at,
+            limit=ROWS,
+            cursor=wanted.cursor,
+        ),
+        read_signs(query, registry, repository, REFERRERS),
+    )
+    rows = [state for state in found.items if reference(state.tag) is None]
+    return Table(rows=rows, signs=signs, by_name=True, next=found.next, referrers=len(found.items) - len(rows))
+
+
+async def _by_name(query: Query, registry: str, repository: str, wanted: Wanted, now: Instant) -> RepositoryView | None:
+    """With tags by name; the picture has those of the page, as far as their rows tell."""
+    of_page = await table(query, registry, repository, wanted)
+    found, deletions = await asyncio.gather(
+        query.lists.repositories(registry, prefix=repository, limit=1),
+        query.lists.deletions(registry, repository=repository, limit=DELETES),
+    )
+    known = _exactly(found.items, repository)
+    if known is None:
+        return None
+    tracks = newest_first(track for track in (track_of(state.history) for state in of_page.rows) if track)
+    return RepositoryView(
+        registry=registry,
+        known=known,
+        table=of_page,
+        picture=_picture(tracks[:LANES], wanted.since, now, wanted.at),
+        deletions=deletions.items,
+        hidden=None if of_page.next else max(len(tracks) - LANES, 0),
+    )
+
+
+async def _told_whole(query: Query, registry: str, repository: str, tracks: Sequence[Track], most: int) -> list[Track]:
+    """With the timelines of those few that need them most."""
+    busy = sorted((track for track in tracks if track.needs_timeline), key=lambda track: -track.changes)
+    chosen = [track.tag for track in busy[:most]]
+    found = await asyncio.gather(*(query.lists.movements(registry, repository, tag, limit=MOVEMENTS) for tag in chosen))
+    better = {
+        tag: whole
+        for tag, page in zip(chosen, found, strict=True)
+        if (whole := track_of_timeline(tag, page.items, is_all=page.after is None))
+    }
+    return replaced(tracks, better)
+
+
+async def newest_pushes(query: Query, wanted: PushFilter, limit: int) -> PushList:
+    """At the cost of three requests."""
+    events = Events(journal=query.journal, marks=query.marks, activity=query.activity, clock=query.clock)
+    return await Pushes(events=events).page(wanted, limit=limit, requests=PUSH_REQUESTS)
+
+
+async def read_signs(query: Query, registry: str, repository: str, prefix: str) -> Signs:
+    """What refers to digests, by tags that begin so: one request."""
+    found = await query.lists.tags(registry, repository=repository, prefix=prefix, limit=AT_ONCE)
+    return _signs(history for _, _, history in found.items)
+
+
+def _signs(histories: Iterable[TagHistory]) -> Signs:
+    """What refers to which digest, by the tags that are there."""
+    signs: dict[str, set[Kind]] = {}
+    for history in histories:
+        referred = reference(history.tag)
+        if referred and history.pointer:
+            signs.setdefault(referred[1], set()).add(referred[0])
+    return {digest: sorted(kinds) for digest, kinds in signs.items()}
+
+
+def _picture(tracks: Sequence[Track], since: Instant | None, now: Instant, at: Instant | None = None) -> Picture:
+    latest = max((track.changed_at for track in tracks), default=now)
+    end = Instant(max(now.ticks, latest.ticks + 1))
+    begin = since if since and since < end else beginning(tracks, end)
+    return draw(tracks, min(begin, at) if at else begin, end)
+
+
+def _state(repository: str, history: TagHistory) -> TagState:
+    pointer = history.pointer
+    return TagState(
+        repository=repository,
+        tag=history.tag,
+        digest=pointer.digest if pointer else None,
+        since=pointer.event if pointer else None,
+        movement=history.change or history.last,
+        history=history,
+    )
+
+
+def _exactly(found: Sequence[RepositoryHistory], repository: str) -> RepositoryHistory | None:
+    return found[0] if found and found[0].repository == repository else None
