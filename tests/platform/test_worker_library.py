@@ -131,8 +131,8 @@ class Host:
         query = path.partition("?")[2]
         request = PROTOS.RpcHttp(
             method=method,
-            url=f"https://registrail.example{path}",
-            headers={"host": "registrail.example", "content-type": "application/json"},
+            url=f"https://registrail.localhost{path}",
+            headers={"host": "registrail.localhost", "content-type": "application/json"},
             query=dict(pair.split("=") for pair in query.split("&") if pair),
             params=dict(route),
             body=PROTOS.TypedData(bytes=body),
