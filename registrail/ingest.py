@@ -128,13 +128,7 @@ class Ingest:
             MalformedError: the log does not have the whole body.
             StorageError: the outcome could not be logged.
         """
-        sender = self.senders.get(delivery.sender)
-        if sender is None:
-            raise UnknownSenderError(delivery.sender, sorted(self.senders))
-        if delivery.body_bytes != len(delivery.body):
-            message = f"the log has {len(delivery.body)} of the body's {delivery.body_bytes} bytes"
-            raise MalformedError(message, reason="body-cut")
-        request = Request(method=delivery.method, headers=delivery.headers, query=delivery.query, body=delivery.body)
+        sender, request = self._again(delivery)
         arrival = Arrival(sender=delivery.sender, delivery=delivery.id, received_at=delivery.received_at)
         result = await self._handle(sender, request, arrival)
         if isinstance(result, Handshake):
@@ -147,6 +141,31 @@ class Ingest:
         await self.deliveries.record(replayed)
         _log.info("delivery replayed", extra={"delivery": delivery.id, "outcome": replayed.outcome})
         return replayed
+
+    def read(self, delivery: Delivery) -> Batch:
+        """What a logged request says, as it is read today; nothing is stored.
+
+        Raises:
+            UnknownSenderError: its sender is not known any more.
+            MalformedError: it cannot be read, or the log does not have the whole body.
+        """
+        sender, request = self._again(delivery)
+        said = sender.translate(request)
+        if isinstance(said, Handshake):
+            return Batch()
+        events = tuple(with_plausible_time(event, delivery.received_at) for event in said.events)
+        return replace(said, events=events)
+
+    def _again(self, delivery: Delivery) -> tuple[Sender, Request]:
+        """Who sent a logged request, and the request."""
+        sender = self.senders.get(delivery.sender)
+        if sender is None:
+            raise UnknownSenderError(delivery.sender, sorted(self.senders))
+        if delivery.body_bytes != len(delivery.body):
+            message = f"the log has {len(delivery.body)} of the body's {delivery.body_bytes} bytes"
+            raise MalformedError(message, reason="body-cut")
+        request = Request(method=delivery.method, headers=delivery.headers, query=delivery.query, body=delivery.body)
+        return sender, request
 
     async def _handle(self, sender: Sender, request: Request, arrival: Arrival) -> _Result | Handshake:
         try:

@@ -10,6 +10,8 @@ from registrail.query.pages import Budget, Days, Plan, cut, newest, read_cursor
 
 MOST_READS: Final = 40
 """Of each sender's deliveries in one page: more than there are days, as long as they are kept for the usual time."""
+SIFTED: Final = 250
+"""Deliveries that one request gives where only those of one outcome are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +64,17 @@ class _Source:
 
 
 async def page_of_deliveries(
-    log: DeliveryLog, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None
+    log: DeliveryLog, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None, requests: int | None = None
 ) -> DeliveryList:
     """One page, newest first.
+
+    Args:
+        log: where they are.
+        wanted: which ones.
+        limit: the most that a page holds.
+        cursor: where it begins.
+        requests: the most requests to the store, if there are fewer senders than that. A page may then hold fewer
+            deliveries than there are, or none, and still have a next one.
 
     Raises:
         InvalidParameterError: the cursor is not one that this function gave.
@@ -75,11 +85,12 @@ async def page_of_deliveries(
         for sender, days in (await log.days()).items()
         if wanted.sender in {None, sender}
     ]
+    reads = MOST_READS if requests is None else max(1, (requests - 1) // max(1, len(sources)))
     plan: Plan[Delivery] = Plan(
         is_enough=lambda found: sum(wanted.admits(item.value) for item in found.items) > limit,
-        size=limit + 1,
-        requests=MOST_READS,
-        reads=MOST_READS,
+        size=limit + 1 if wanted.outcome is None else max(limit + 1, SIFTED),
+        requests=reads,
+        reads=reads,
     )
     stretch = await newest(sources, position and position[0], plan)
     return DeliveryList(*cut(stretch, wanted.admits, limit))

@@ -83,13 +83,15 @@ class Query:
         [deletion] = found.items
         return await dossier(self.journal, self.history, found.registry, deletion)
 
-    async def delivered(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None) -> DeliveryList:
-        """A page of requests of senders, newest first.
+    async def delivered(
+        self, wanted: DeliveryFilter, *, limit: int, cursor: str | None = None, requests: int | None = None
+    ) -> DeliveryList:
+        """A page of requests of senders, newest first; with at most so many `requests` to the store, if that is given.
 
         Raises:
             InvalidParameterError: the cursor is not one that this method gave.
         """
-        return await page_of_deliveries(self.deliveries, wanted, limit=limit, cursor=cursor)
+        return await page_of_deliveries(self.deliveries, wanted, limit=limit, cursor=cursor, requests=requests)
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
         """One request of a sender, with its body."""

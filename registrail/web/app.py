@@ -7,7 +7,18 @@ from fastapi import Depends, FastAPI
 from registrail.ingest import Ingest
 from registrail.query import Query
 from registrail.settings import Settings
-from registrail.web import access, activity, api, assets, deliveries, exports, history, pages, reference
+from registrail.web import (
+    access,
+    activity,
+    api,
+    assets,
+    deliveries,
+    delivery_pages,
+    exports,
+    history,
+    pages,
+    reference,
+)
 from registrail.web.description import DescribedApp
 from registrail.web.etags import ETags
 from registrail.web.guard import HEALTH, SECURITY_HEADERS, Guard
@@ -49,6 +60,7 @@ def web_app(query: Query, ingest: Ingest, settings: Settings) -> FastAPI:
     app.include_router(reference.router(app, settings))
     app.include_router(access.router(settings, query.clock))
     app.include_router(pages.router(query))
+    app.include_router(delivery_pages.router(query, ingest))
     app.mount(assets.PREFIX, assets.serve, name="static")
     handle_problems(app)
     app.add_middleware(ETags, prefix=f"{API}/")
