@@ -68,7 +68,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: FORCE help run demo azurite torture fuzz bench-ingest bench-wire test test-registry test-runtime test-newest test-platform lint types lock lock-check clean
+.PHONY: FORCE help run demo azurite torture fuzz bench-ingest bench-wire test test-registry test-infra test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,9 @@ test-registry: $(DEV) ## Images through a real registry; needs docker-registry a
 	@for tool in docker-registry skopeo; do command -v $$tool >/dev/null || { \
 	  echo "Registrail: $$tool is missing (Debian: apt-get install docker-registry skopeo)." >&2; exit 1; }; done
 	.venv/bin/pytest -m registry
+
+test-infra: $(DEV) ## infra/, the task, the Dockerfile and the workflow: checks that need no Azure
+	.venv/bin/pytest -n auto --maxprocesses 2 tests/infra
 
 test-runtime: $(RUNTIME) ## The app imports with nothing but requirements.txt, without a warning
 	@.venv-runtime/bin/python -m pip check

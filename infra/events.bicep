@@ -38,10 +38,19 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
 
 var url = 'https://${app.properties.defaultHostName}'
 
+module recorded 'app/recorded.bicep' = {
+  scope: resourceGroup(registryResourceGroup)
+  params: {
+    name: registryName
+  }
+}
+
 module webhooks 'app/webhooks.bicep' = {
   scope: resourceGroup(registryResourceGroup)
   params: {
     registryName: registryName
+    loginServer: recorded.outputs.loginServer
+    location: recorded.outputs.location
     url: url
     key: listKeys('${app.id}/host/default', '2024-11-01').functionKeys[keyName]
     replicaRegions: empty(replicaRegions) ? [] : split(replicaRegions, ',')

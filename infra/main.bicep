@@ -232,13 +232,21 @@ module signIn 'app/signin.bicep' = if (!empty(signInClientId)) {
   }
 }
 
+module recorded 'app/recorded.bicep' = {
+  scope: resourceGroup(registryGroup)
+  params: {
+    name: empty(registryName) ? newRegistry!.outputs.name : registryName
+  }
+}
+
 // A system topic is made beside its registry: it is the registry's, and others may subscribe to it.
 module systemTopic 'app/systemtopic.bicep' = {
   scope: resourceGroup(registryGroup)
   params: {
     name: topicName
+    location: recorded.outputs.location
     tags: allTags
-    registryName: empty(registryName) ? newRegistry!.outputs.name : registryName
+    registryId: recorded.outputs.id
   }
 }
 
@@ -283,7 +291,7 @@ output REGISTRAIL_URL string = functionApp.outputs.url
 @description('The storage account with the tables.')
 output REGISTRAIL_ACCOUNT string = storage.outputs.name
 @description('The registry that is recorded.')
-output REGISTRAIL_REGISTRY string = systemTopic.outputs.registryName
+output REGISTRAIL_REGISTRY string = recorded.outputs.name
 @description('Its resource group.')
 output REGISTRAIL_REGISTRY_GROUP string = registryGroup
 @description('Its regions besides its own, separated by commas.')

@@ -6,22 +6,21 @@ param name string
 @description('Tags.')
 param tags object
 
-@description('The registry, in this resource group.')
-param registryName string
+@description('Home region of the registry.')
+param location string
 
-resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing = {
-  name: registryName
-}
+@description('Resource id of the registry.')
+param registryId string
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
   name: name
-  location: registry.location
+  location: location
   tags: tags
   identity: {
     type: 'SystemAssigned'
   }
   properties: {
-    source: registry.id
+    source: registryId
     topicType: 'Microsoft.ContainerRegistry.Registries'
   }
 }
@@ -30,5 +29,3 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
 output id string = topic.id
 @description('The topic\'s identity.')
 output principalId string = topic.identity.principalId
-@description('The registry, now that it is certain to exist.')
-output registryName string = registry.name

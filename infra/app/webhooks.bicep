@@ -3,6 +3,12 @@
 @description('The registry, in this resource group.')
 param registryName string
 
+@description('What its images begin with.')
+param loginServer string
+
+@description('Its home region.')
+param location string
+
 @description('The address of the app.')
 param url string
 
@@ -20,33 +26,20 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing =
   name: registryName
 }
 
-// Legacy chart events do not name their registry, and no event names its region: the address does.
-var places = map(replicaRegions, region => toLower(replace(region, ' ', '')))
+// Each region tells only of what happened in it, and no event names its region: the address does. Nor do legacy chart events
+// name their registry.
+var regions = union([location], map(replicaRegions, region => toLower(replace(region, ' ', ''))))
+var wanted = flatten(map(regions, region => map(scopes, scope => { region: region, scope: scope })))
 
-resource home 'Microsoft.ContainerRegistry/registries/webhooks@2025-04-01' = [for scope in scopes: {
+resource webhooks 'Microsoft.ContainerRegistry/registries/webhooks@2025-04-01' = [for hook in wanted: {
   parent: registry
-  name: 'registrail${uniqueString(scope)}'
-  location: registry.location
+  name: take('registrail${hook.region}${uniqueString(hook.scope)}', 50)
+  location: hook.region
   properties: {
     actions: ['push', 'delete', 'quarantine', 'chart_push', 'chart_delete']
-    scope: scope == '*' ? '' : scope
+    scope: hook.scope != '*' ? hook.scope : ''
     status: 'enabled'
-    serviceUri: '${url}/hooks/acr?registry=${registry.properties.loginServer}&region=${registry.location}'
-    customHeaders: {
-      'x-functions-key': key
-    }
-  }
-}]
-
-resource replicas 'Microsoft.ContainerRegistry/registries/webhooks@2025-04-01' = [for i in range(0, length(places) * length(scopes)): {
-  parent: registry
-  name: take('registrail${places[i / length(scopes)]}${uniqueString(scopes[i % length(scopes)])}', 50)
-  location: places[i / length(scopes)]
-  properties: {
-    actions: ['push', 'delete', 'quarantine', 'chart_push', 'chart_delete']
-    scope: scopes[i % length(scopes)] == '*' ? '' : scopes[i % length(scopes)]
-    status: 'enabled'
-    serviceUri: '${url}/hooks/acr?registry=${registry.properties.loginServer}&region=${places[i / length(scopes)]}'
+    serviceUri: '${url}/hooks/acr?registry=${loginServer}&region=${hook.region}'
     customHeaders: {
       'x-functions-key': key
     }

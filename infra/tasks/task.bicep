@@ -69,7 +69,7 @@ resource task 'Microsoft.ContainerRegistry/registries/tasks@2025-03-01-preview' 
       type: 'EncodedTask'
       encodedTaskContent: loadFileAsBase64('build.yaml')
       contextPath: source
-      contextAccessToken: sourceToken
+      contextAccessToken: empty(sourceToken) ? null : sourceToken
       values: [
         {
           name: 'base'
@@ -83,7 +83,6 @@ resource task 'Microsoft.ContainerRegistry/registries/tasks@2025-03-01-preview' 
         name: 'base-image'
         // Runtime: what the last stage is built on. The other stages use the same image anyway.
         baseImageTriggerType: 'Runtime'
-        updateTriggerPayloadType: 'Default'
         status: 'Enabled'
       }
       timerTriggers: [

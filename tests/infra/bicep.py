@@ -1,10 +1,6 @@
-"""Bicep files as values: declarations, expressions and their places, read with tree-sitter.
+"""Bicep files as values: declarations, expressions and their places, read with tree-sitter."""
 
-tree-sitter accepts some code that the compiler refuses, so `mistakes` looks for what it lets through: names that nothing
-declares, modules called with other parameters than they have. `az bicep build` in the GitHub workflow has the last word.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,17 +10,6 @@ import tree_sitter_bicep
 from tree_sitter import Language, Node, Parser
 
 _PARSER: Final = Parser(Language(tree_sitter_bicep.language()))
-
-BUILT_IN: Final = frozenset(
-    "any array az cidrSubnet concat contains deployment empty environment first flatten format guid items join last "
-    "length listKeys loadFileAsBase64 map max min range replace resourceGroup resourceId split string subscription "
-    "subscriptionResourceId take tenant toLower toUpper union uniqueString uriComponent".split()
-)
-"""The functions that the templates use, and some that they might; a new one is added after a look at its page."""
-
-DECORATORS: Final = frozenset(
-    {"allowed", "description", "maxLength", "maxValue", "minLength", "minValue", "secure", "batchSize"}
-)
 
 
 def text(node: Node | None) -> str:
@@ -39,14 +24,26 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def pieces(node: Node) -> Iterator[str | Node]:
+    """A string's text and interpolations in their order; the parser has no node for some of the text."""
+    start, end = (3, -3) if text(node).startswith("'''") else (1, -1)
+    assert node.text is not None
+    place, source = start, node.text
+    for part in node.named_children:
+        if part.type in {"interpolation", "escape_sequence"}:
+            begin = part.start_byte - node.start_byte
+            yield source[place:begin].decode()
+            yield part if part.type == "interpolation" else text(part).removeprefix("\\")
+            place = part.end_byte - node.start_byte
+    yield source[place : len(source) + end].decode()
+
+
 def literal(node: Node | None) -> str | None:
     """What a string without interpolation says; None for any other expression."""
     if node is None or node.type != "string":
         return None
-    parts = [child for child in node.children if child.is_named]
-    if any(part.type == "interpolation" for part in parts):
-        return None
-    return "".join(text(part) for part in parts)
+    parts = list(pieces(node))
+    return "".join(part for part in parts if isinstance(part, str)) if all(isinstance(p, str) for p in parts) else None
 
 
 def properties(node: Node | None) -> dict[str, Node]:
@@ -90,6 +87,7 @@ class Resource:
     existing: bool
     body: Node | None
     node: Node
+    children: tuple["Resource", ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +135,14 @@ class File:
         }
 
     @cached_property
-    def resources(self) -> list[Resource]:
-        """The resources, nested ones too."""
+    def top(self) -> list[Resource]:
+        """The resources that do not stand inside another."""
         return list(_resources(self.root, None))
+
+    @cached_property
+    def resources(self) -> list[Resource]:
+        """All resources, nested ones too."""
+        return list(_all(self.top))
 
     @cached_property
     def modules(self) -> list[Module]:
@@ -197,6 +200,7 @@ def _body(node: Node | None) -> Node | None:
 
 
 def _resources(node: Node, parent: str | None) -> Iterator[Resource]:
+    """The resources that stand directly in a file, or in another resource."""
     for child in node.named_children:
         if child.type == "object_property" and child.named_children[0].type == "resource_declaration":
             yield from _resources(child, parent)
@@ -213,113 +217,11 @@ def _resources(node: Node, parent: str | None) -> Iterator[Resource]:
             existing=any(part.type == "existing" for part in child.children),
             body=body,
             node=child,
+            children=() if body is None else tuple(_resources(body, f"{full}@{version}")),
         )
-        if body is not None:
-            yield from _resources(body, f"{full}@{version}")
 
 
-def syntax(file: File) -> list[str]:
-    """What the parser could not read."""
-    return [
-        f"{file.line(node)}: cannot be read: {text(node)[:60]!r}"
-        for node in walk(file.root)
-        if node.type == "ERROR" or node.is_missing
-    ]
-
-
-def names(file: File) -> list[str]:
-    """Names that nothing declares, functions and decorators that do not exist, declarations that nothing uses."""
-    declared = {*file.parameters, *file.variables}
-    declared |= {resource.name for resource in file.resources} | {module.name for module in file.modules}
-    local = {text(node) for node in walk(file.root) if node.type in {"loop_variable", "loop_enumerator"}}
-    local |= {
-        text(node.named_children[0])
-        for node in walk(file.root)
-        if node.type == "lambda_expression" and node.named_children[0].type == "identifier"
-    }
-    problems, used = [], set[str]()
-    for node in walk(file.root):
-        if node.type != "identifier" or node.parent is None or _names_itself(node):
-            continue
-        name, parent = text(node), node.parent
-        used.add(name)
-        if parent.type == "call_expression" and parent.child_by_field_name("function") == node:
-            known = DECORATORS if parent.parent is not None and parent.parent.type == "decorator" else BUILT_IN
-            if name not in known:
-                problems.append(f"{file.line(node)}: there is no function {name}()")
-        elif name not in declared | local:
-            problems.append(f"{file.line(node)}: nothing declares {name}")
-    unused = sorted({*file.parameters, *file.variables} - used)
-    return problems + [f"{file.path.name}: nothing uses {name}" for name in unused]
-
-
-def _names_itself(node: Node) -> bool:
-    """Whether an identifier is the key of a property, or what a declaration or a lambda gives a name to."""
-    parent = node.parent
-    first = parent is not None and parent.named_children[0] == node
-    kinds = {"object_property", "lambda_expression"}
-    return parent is not None and first and (parent.type.endswith("_declaration") or parent.type in kinds)
-
-
-def calls(file: File) -> list[str]:
-    """Modules called with what they do not take or without what they need, and outputs that they do not have."""
-    problems, outputs = [], {}
-    for module in file.modules:
-        path = file.path.parent / module.path
-        if not path.is_file():
-            problems.append(f"{file.line(module.node)}: there is no {module.path}")
-            continue
-        called = read(path)
-        outputs[module.name] = called.outputs
-        given = properties(at(module.body, "params"))
-        needed = {name for name, parameter in called.parameters.items() if parameter.default is None}
-        for name in sorted(given.keys() - called.parameters.keys()):
-            problems.append(f"{file.line(module.node)}: {module.path} takes no {name}")
-        for name in sorted(needed - given.keys()):
-            problems.append(f"{file.line(module.node)}: {module.path} needs {name}")
-        for name in given.keys() & called.parameters.keys():
-            found, wanted = kind(file, given[name]), called.parameters[name].type
-            if found is not None and found != wanted and not (wanted.endswith("[]") and found == "array"):
-                problems.append(f"{file.line(given[name])}: {name} of {module.path} is {wanted}, not {found}")
-    for node in walk(file.root):
-        if node.type != "member_expression" or not text(node.child_by_field_name("object")).endswith(".outputs"):
-            continue
-        name = text(node.child_by_field_name("object")).removesuffix(".outputs").rstrip("!")
-        output = text(node.child_by_field_name("property"))
-        if output not in outputs.get(name, {}):
-            problems.append(f"{file.line(node)}: {name} has no output {output}")
-    return problems
-
-
-_KINDS: Final = {"string": "string", "number": "int", "boolean": "bool", "object": "object", "array": "array"}
-_CALLS: Final = {
-    "string": "string", "toLower": "string", "take": "string", "guid": "string", "replace": "string", "join": "string",
-    "uniqueString": "string", "loadFileAsBase64": "string", "subscriptionResourceId": "string", "length": "int",
-    "empty": "bool", "contains": "bool", "split": "array", "concat": "array", "range": "array", "map": "array",
-}  # fmt: skip
-
-
-def kind(file: File, node: Node) -> str | None:
-    """The kind of value that an expression has, where that is plain: string, int, bool, object or array."""
-    if node.type == "identifier":
-        name = text(node)
-        if name in file.parameters:
-            declared = file.parameters[name].type
-            return "array" if declared.endswith("[]") else declared
-        return kind(file, file.variables[name]) if name in file.variables else None
-    if node.type == "parenthesized_expression":
-        return kind(file, node.named_children[0])
-    if node.type == "call_expression":
-        return _CALLS.get(text(node.child_by_field_name("function")))
-    if node.type == "unary_expression" and text(node).startswith("!"):
-        return "bool"
-    if node.type == "ternary_expression":
-        branches = {kind(file, branch) for branch in node.named_children[1:]}
-        return branches.pop() if len(branches) == 1 else None
-    return _KINDS.get(node.type)
-
-
-def undescribed(file: File) -> list[str]:
-    """Parameters and outputs without a description."""
-    marks = {name: parameter.decorators for name, parameter in file.parameters.items()} | file.outputs
-    return [f"{file.path.name}: {name} is not described" for name, found in marks.items() if not literal(found.get("description"))]
+def _all(resources: Iterable[Resource]) -> Iterator[Resource]:
+    for resource in resources:
+        yield resource
+        yield from _all(resource.children)

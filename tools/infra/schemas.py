@@ -1,7 +1,7 @@
 """Writes tests/infra/schemas: the type of every resource that infra/ uses, as Bicep knows it.
 
-    python -m venv /tmp/azmcp && /tmp/azmcp/bin/pip install msmcp-azure==3.0.0
-    python tools/infra/schemas.py /tmp/azmcp/bin/azmcp
+    python -m venv build/azmcp && build/azmcp/bin/pip install msmcp-azure==3.0.0
+    python tools/infra/schemas.py build/azmcp/bin/azmcp
 
 `azmcp` (Microsoft, MIT) has the types inside and asks nobody. It knows one version of each, and not all types:
 tests/infra/schemas/by_hand.json has the few others, written from their reference pages.
@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 
 
 def used(folder: Path) -> set[str]:
-    """The types of all resources in a folder's templates; of one inside another, with the outer one's type before it."""
+    """The types of all resources in a folder's templates; one inside another has the outer one's type before it."""
     found: set[str] = set()
     for path in sorted(folder.rglob("*.bicep")):
         outer: list[tuple[int, str]] = []
@@ -36,10 +36,10 @@ def used(folder: Path) -> set[str]:
 
 
 def compact(types: Iterable[Json]) -> tuple[str, Json]:
-    """One resource's name with version, and its schema: `{"body": …, "types": {name: …}}`, with what the body reaches only.
+    """One resource's name with version, and its schema `{"body": …, "types": {name: …}}`: only what the body reaches.
 
-    An object is `{"properties": {name: [type, marks]}, "additional": type}`, where marks has `!` for required and `r` for
-    read-only; a choice is `{"base": {…}, "by": key, "choices": {value: object}}`.
+    An object is `{"properties": {name: [type, marks]}, "additional": type}`, where marks has `!` for required and `r`
+    for read-only; a choice is `{"base": {…}, "by": key, "choices": {value: object}}`.
     """
     listed = list(types)
     named = {kind["name"]: kind for kind in listed if "name" in kind and kind["$type"] != "ResourceInstanceFunction"}
@@ -90,7 +90,7 @@ def _mentioned(shape: Json) -> Iterator[str]:
 def main(azmcp: str) -> int:
     """Ask for every type that is used, and write those that there are; tell of the others."""
     by_hand = json.loads((SCHEMAS / "by_hand.json").read_text("utf-8"))
-    known = {name.partition("@")[0] for name in by_hand}
+    known = {name.partition("@")[0] for name, schema in by_hand.items() if "like" not in schema}
     missing = []
     for name in sorted(used(ROOT / "infra") - known):
         command = [azmcp, "bicepschema", "get", "--resource-type", name]
@@ -99,8 +99,8 @@ def main(azmcp: str) -> int:
             missing.append(name)
             continue
         versioned, schema = compact(answer["results"]["BicepSchemaResult"])
-        if "choices" in schema["body"]:  # `sites/config` is many resources: keep what is used
-            kept = {key: value for key, value in schema["body"]["choices"].items() if key in {"appsettings", "authsettingsV2"}}
+        if name == "Microsoft.Web/sites/config":  # many resources in one: what is used is kept
+            kept = {key: schema["body"]["choices"][key] for key in ("appsettings", "authsettingsV2")}
             kinds = {kind for choice in kept.values() for kind in _mentioned(choice)}
             body = {**schema["body"], "choices": kept}
             schema = {"body": body, "types": _reachable(schema["types"], kinds)}
