@@ -177,9 +177,7 @@ def connect(target: Target, run: Callable[[Sequence[str]], str], patience: Patie
     def deploy() -> None:
         run(target.deploy())
 
-    patience.until_done(
-        f"finding the function {FUNCTION} in {target.app}", lambda: _ignore(run(target.show_function()))
-    )
+    patience.until_done(f"finding the function {FUNCTION} in {target.app}", find)
     patience.until_done(f"making the host key {target.key_name}", key)
     patience.until_done("deploying infra/events.bicep", deploy)
     print(f"Registrail: {target.registry} now reports to {target.app}")
