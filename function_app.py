@@ -37,7 +37,7 @@ async def close() -> None:
 app = func.FunctionApp()
 app.register_functions(hooks.blueprint(_use_cases.ingest))
 app.register_functions(grid.blueprint(_use_cases.ingest))
-app.register_functions(timers.blueprint(_use_cases.summarize, _use_cases.expire))
+app.register_functions(timers.blueprint(lambda: _use_cases.summarize, lambda: _use_cases.expire))
 app.register_functions(web.blueprint(_web_app))
 
 # What was made so far need not be looked through again: without this every hundredth request waits for the collector.

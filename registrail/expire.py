@@ -17,9 +17,11 @@ from registrail.activity import Effect
 from registrail.errors import StorageUnavailableError
 from registrail.events import RecordedEvent
 from registrail.instants import Instant
-from registrail.ports import Activity, Clock, DeliveryLog, HistoryExpirer, Journal, Limits
+from registrail.ports import Clock, DeliveryLog, Journal
+from registrail.projections import Activity
 from registrail.timeline import takes_part
 from registrail.trace import Trace
+from registrail.upkeep import HistoryExpirer, Limits
 
 _log = logging.getLogger("registrail.expire")
 

@@ -23,20 +23,9 @@ from datetime import timedelta
 from typing import Final
 
 from registrail.errors import BusyError, ConflictError, RegistrailError, StorageError, StorageUnavailableError
-from registrail.ports import (
-    ERASED,
-    ERASING,
-    REBUILD,
-    Clock,
-    Eraser,
-    Journal,
-    Limits,
-    Mark,
-    Marks,
-    Progress,
-    RebuildNote,
-)
+from registrail.ports import REBUILD, Clock, Journal, Mark, Marks
 from registrail.summarize import ATTEMPTS, Summarize
+from registrail.upkeep import ERASED, ERASING, Eraser, Limits, Progress, RebuildNote
 
 LEASE: Final = timedelta(minutes=2)
 """How long a rebuild that does not go on keeps others from taking over."""

@@ -8,7 +8,7 @@ from typing import Final
 from registrail.activity import Effect
 from registrail.dossier import DigestHistory, RemovedTag, RepositoryHistory, deletion
 from registrail.events import RecordedEvent
-from registrail.ports import Changes, History
+from registrail.projections import Changes, History
 from registrail.timeline import (
     Fact,
     Hold,

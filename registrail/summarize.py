@@ -23,7 +23,8 @@ from registrail.activity import tally
 from registrail.errors import ConflictError, StorageUnavailableError
 from registrail.events import RecordedEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
-from registrail.ports import REBUILD, Activity, Clock, Journal, Mark, Marks
+from registrail.ports import REBUILD, Clock, Journal, Mark, Marks
+from registrail.projections import Activity
 from registrail.trace import Trace
 
 SLOT: Final = timedelta(minutes=1)

@@ -20,7 +20,8 @@ from typing import Final
 from registrail.activity import Effect
 from registrail.errors import ConflictError, StorageUnavailableError
 from registrail.events import RecordedEvent
-from registrail.ports import History, Marks
+from registrail.ports import Marks
+from registrail.projections import History
 from registrail.strand import Strand
 from registrail.timeline import takes_part
 

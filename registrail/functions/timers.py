@@ -3,24 +3,28 @@
 Their schedules are the settings `SUMMARIZE_SCHEDULE` and `EXPIRE_SCHEDULE`.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import azure.functions as func
 
-from registrail.expire import Expire
-from registrail.summarize import Summarize
+if TYPE_CHECKING:
+    from registrail.expire import Expire
+    from registrail.summarize import Summarize
 
 
-def blueprint(summarize: Summarize, expire: Expire) -> func.Blueprint:
-    """The functions, with their use cases."""
+def blueprint(summarize: "Callable[[], Summarize]", expire: "Callable[[], Expire]") -> func.Blueprint:
+    """The functions; their use cases are asked for when a timer first runs, so that a webhook need not wait for them."""
     timers = func.Blueprint()
 
     @timers.function_name("summarize_activity")
     @timers.timer_trigger("timer", schedule="%SUMMARIZE_SCHEDULE%", run_on_startup=False, use_monitor=True)
     async def summarize_activity(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
-        await summarize.fold_all()
+        await summarize().fold_all()
 
     @timers.function_name("expire_history")
     @timers.timer_trigger("timer", schedule="%EXPIRE_SCHEDULE%", run_on_startup=False, use_monitor=True)
     async def expire_history(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
-        await expire.expire()
+        await expire().expire()
 
     return timers

@@ -10,7 +10,8 @@ from typing import Final
 from registrail.activity import Counts, Dimension, Grain
 from registrail.errors import InvalidParameterError
 from registrail.instants import TICKS_PER_SECOND, Instant
-from registrail.ports import Activity, Asked, Journal, Listed, Period
+from registrail.ports import Journal, Listed
+from registrail.projections import Activity, Asked, Period
 from registrail.replicas import LagHistogram, expected_regions
 from registrail.summarize import Summarize
 

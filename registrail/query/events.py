@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from registrail.events import RecordedEvent
 from registrail.instants import Instant
-from registrail.ports import Activity, Clock, Journal, Marks
+from registrail.ports import Clock, Journal, Marks
+from registrail.projections import Activity
 from registrail.query.journal import JournalSource, Pattern, RepositorySource
 from registrail.query.pages import MOST_AT_ONCE, Plan, Position, Stretch, cut, newest, read_cursor
 

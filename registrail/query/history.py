@@ -10,7 +10,8 @@ from typing import Final, Generic, TypeVar
 from registrail.dossier import Deletion, DigestHistory, RepositoryHistory
 from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
-from registrail.ports import HistoryLists, Journal
+from registrail.ports import Journal
+from registrail.projections import HistoryLists
 from registrail.query.journal import Pattern
 from registrail.summarize import Summarize
 from registrail.timeline import Hold, Movement, TagHistory, time_of

@@ -8,7 +8,8 @@ from typing import Final
 from registrail.events import RecordedEvent
 from registrail.ingest import AHEAD, EARLIEST
 from registrail.instants import Instant
-from registrail.ports import REBUILD, Activity, Clock, Journal, Marks
+from registrail.ports import REBUILD, Clock, Journal, Marks
+from registrail.projections import Activity
 from registrail.query.pages import MOST_AT_ONCE, READS, UNDATED, Budget, Days
 
 MOST_DAYS: Final = timedelta(days=900)

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from registrail.activity import Grain
 from registrail.instants import Instant
-from registrail.ports import Activity, Asked, Clock, Delivery, DeliveryLog, HistoryLists, Journal, Marks, Period
+from registrail.ports import Clock, Delivery, DeliveryLog, Journal, Marks
+from registrail.projections import Activity, Asked, HistoryLists, Period
 from registrail.query.activity import ActivityFilter, Series
 from registrail.query.deliveries import DeliveryFilter, DeliveryList, page_of_deliveries
 from registrail.query.dossiers import Dossier, dossier

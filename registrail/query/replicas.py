@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from registrail.events import RecordedEvent
 from registrail.instants import Instant
-from registrail.ports import Activity
+from registrail.projections import Activity
 from registrail.query.pages import REQUESTS
 from registrail.query.pushes import Pushes, PushFilter
 from registrail.replicas import Lags, expected_regions, lags_of, missing_regions

@@ -14,7 +14,8 @@ from typing import Final, cast
 from registrail.activity import EMPTY, Breakdown, Counts, Grain, Subject, add, merge, monday, sunday
 from registrail.errors import ConflictError
 from registrail.instants import Instant
-from registrail.ports import Account, Asked, Listed, Period
+from registrail.ports import Listed
+from registrail.projections import Account, Asked, Period
 from registrail.storage import activity_rows as rows
 from registrail.storage import keys
 from registrail.storage.activity_plan import plan

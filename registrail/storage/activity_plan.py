@@ -25,7 +25,7 @@ from typing import Final
 
 from registrail.activity import EMPTY, NOTHING, Breakdown, Subject, merge
 from registrail.instants import Instant
-from registrail.ports import Account
+from registrail.projections import Account
 from registrail.storage import activity_rows as rows
 from registrail.storage.store import MOST_BYTES, MOST_OPERATIONS, Properties, Replace, estimate
 

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from registrail.errors import ConflictError
-from registrail.ports import unasked
 from registrail.storage import keys
 from registrail.storage.store import MOST_OPERATIONS, Delete, EntityStore
+from registrail.upkeep import unasked
 
 
 class EntityEraser:

@@ -12,7 +12,7 @@ from typing import Final, cast
 from registrail.dossier import DigestHistory, RepositoryHistory
 from registrail.errors import ConflictError
 from registrail.instants import Instant
-from registrail.ports import Changes
+from registrail.projections import Changes
 from registrail.storage import history_rows as rows
 from registrail.storage import keys
 from registrail.storage.store import (

@@ -95,6 +95,7 @@ class Line:
 
     def __init__(self, url: str, credential: Credential, patience: Patience) -> None:
         self.url = url
+        self.credential = credential
         self._authentication = _authentication(credential)
         self._patience = patience
         self._pipeline: AsyncPipeline[HttpRequest, AsyncHttpResponse] | None = None
@@ -118,6 +119,8 @@ class Line:
         if self._pipeline is not None:
             await self._pipeline.__aexit__()
             self._pipeline = None
+            if isinstance(self.credential, AsyncTokenCredential):
+                await self.credential.close()
 
     async def _try(self, request: Request, read: Callable[[Answer], T | Failure], end: float) -> T | Failure:
         headers = {**request.headers, "x-ms-date": formatdate(usegmt=True)}

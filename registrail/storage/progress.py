@@ -8,10 +8,10 @@ from typing import Final, cast
 
 from registrail.errors import ConflictError
 from registrail.instants import Instant
-from registrail.ports import RebuildNote
 from registrail.storage import keys
 from registrail.storage.catalog import TABLE
 from registrail.storage.store import Delete, EntityStore, Insert, Operation, Replace, Value
+from registrail.upkeep import RebuildNote
 
 REBUILDS: Final = "rebuilds"
 EXPIRED: Final = "expired"

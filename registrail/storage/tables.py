@@ -1,6 +1,7 @@
 """Entities in Azure Table Storage (or Azurite): the engine for production.
 
-Reads and writes speak the wire (`storage.wire`, `storage.line`); the SDK makes tables and reads connection strings.
+Reads and writes speak the wire (`storage.wire`, `storage.line`); the SDK makes tables and reads connection strings, and
+is imported for that: an app whose tables are there, and that has an identity, does without.
 
 Source: https://learn.microsoft.com/rest/api/storageservices/performing-entity-group-transactions
 """
@@ -9,12 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property, partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.utils import parse_connection_string
-from azure.data.tables.aio import TableServiceClient
 
 from registrail.errors import ConflictError, StorageError, StorageRefusedError, StorageUnavailableError
 from registrail.storage import wire
@@ -47,11 +46,11 @@ _NO_TABLE: Final = "TableNotFound"
 _NO_PERMISSION: Final = frozenset({401, 403})
 
 
-MakeClient = Callable[[], TableServiceClient]
-"""Makes a client without I/O, but not for nothing: it imports aiohttp, for which importing the app need not wait."""
+Reach = Callable[[], tuple[str, Credential]]
+"""Tells an account's address, and as whom to ask it: without I/O, but not for nothing, for it imports what it needs."""
 
 
-def with_connection_string(connection_string: str) -> MakeClient:
+def with_connection_string(connection_string: str) -> Reach:
     """An account key, a signature, or the emulator.
 
     Raises:
@@ -62,19 +61,26 @@ def with_connection_string(connection_string: str) -> MakeClient:
     names = parse_connection_string(connection_string).keys()
     if "tableendpoint" not in names and not names >= {"accountname", "accountkey"}:
         raise ValueError("it needs AccountName and AccountKey, or TableEndpoint")
-    return partial(TableServiceClient.from_connection_string, connection_string, **_RETRIES)
+
+    def reach() -> tuple[str, Credential]:
+        from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415
+
+        client = TableServiceClient.from_connection_string(connection_string)
+        credential: Any = client.credential
+        return client.url.partition("?")[0], credential
+
+    return reach
 
 
-def with_identity(endpoint: str, client_id: str | None) -> MakeClient:
+def with_identity(endpoint: str, client_id: str | None) -> Reach:
     """An account at `https://….table.core.windows.net` that the app's managed identity may use."""
 
-    def make() -> TableServiceClient:
+    def reach() -> tuple[str, Credential]:
         from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - 0.2 s that others need not wait for
 
-        credential: AsyncTokenCredential = DefaultAzureCredential(managed_identity_client_id=client_id)
-        return TableServiceClient(endpoint=endpoint, credential=credential, **_RETRIES)
+        return endpoint.rstrip("/"), DefaultAzureCredential(managed_identity_client_id=client_id)
 
-    return make
+    return reach
 
 
 class TablesStore:
@@ -85,17 +91,13 @@ class TablesStore:
     that nothing was written.
     """
 
-    def __init__(self, make_client: MakeClient, patience: Patience | None = None) -> None:
-        self._make_client = make_client
+    def __init__(self, reach: Reach, patience: Patience | None = None) -> None:
+        self._reach = reach
         self._patience = patience or Patience()
 
     @cached_property
-    def _client(self) -> TableServiceClient:
-        return self._make_client()
-
-    @cached_property
     def _line(self) -> Line:
-        return Line(self._client.url.partition("?")[0], cast("Credential", self._client.credential), self._patience)
+        return Line(*self._reach(), self._patience)
 
     async def get(self, table: str, partition: str, row: str) -> Entity | None:
         """Read one row."""
@@ -164,7 +166,7 @@ class TablesStore:
         async with self._limit():
             outcome = await self._commit(table, partition, operations)
             if isinstance(outcome, Failure) and outcome.code == _NO_TABLE:
-                await self._client.create_table_if_not_exists(table)
+                await self._create(table)
                 outcome = await self._commit(table, partition, operations)
         if not isinstance(outcome, Failure):
             return outcome
@@ -176,8 +178,13 @@ class TablesStore:
         """Close the connections."""
         if "_line" in vars(self):
             await self._line.close()
-        if "_client" in vars(self):
-            await self._client.close()
+
+    async def _create(self, table: str) -> None:
+        from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415 - once in an account's life
+
+        credential: Any = self._line.credential  # which SDK's protocol a credential fulfils is a matter of versions
+        async with TableServiceClient(endpoint=self._line.url, credential=credential, **_RETRIES) as client:
+            await client.create_table_if_not_exists(table)
 
     async def _commit(
         self, table: str, partition: str, operations: Sequence[Operation]

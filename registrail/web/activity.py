@@ -8,7 +8,7 @@ import fastapi
 
 from registrail.activity import Dimension, Grain
 from registrail.errors import InvalidParameterError
-from registrail.ports import Asked, Period
+from registrail.projections import Asked, Period
 from registrail.query import ActivityFilter, DayLag, Query
 from registrail.web.api import Json, listed
 from registrail.web.parameters import Cursor, Pattern, Registry, Since, Until, moment, registry_name

@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from registrail import activity
 from registrail.activity import Counts
 from registrail.instants import TICKS_PER_SECOND, Instant
-from registrail.ports import Period
+from registrail.projections import Period
 from registrail.query import DeliveryFilter, EventFilter, Query
 from registrail.web import chart
 

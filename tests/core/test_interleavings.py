@@ -25,7 +25,8 @@ from registrail.compose import UseCases, use_cases
 from registrail.dossier import RepositoryHistory
 from registrail.events import Arrival
 from registrail.instants import Instant
-from registrail.ports import Account, Activity, Changes, Delivery, DeliveryLog, History, Marks
+from registrail.ports import Delivery, DeliveryLog, Marks
+from registrail.projections import Account, Activity, Changes, History
 from registrail.senders.sender import Batch, Request
 from registrail.settings import Settings
 from registrail.summarize import Summarize
@@ -271,6 +272,12 @@ def impatient(app: UseCases) -> Summarize:
     return replace(app.summarize, clock=lambda: LATER)
 
 
+def with_summarize(app: UseCases, summarize: Summarize) -> UseCases:
+    """Fold in another way."""
+    derived = replace(app.derived, summarize=summarize)
+    return replace(app, derive=lambda: derived)
+
+
 def with_unchecked_counts(app: UseCases) -> UseCases:
     """Write counts whatever is there."""
     real = app.summarize.activity
@@ -280,7 +287,7 @@ def with_unchecked_counts(app: UseCases) -> UseCases:
         await real.write_account(registry, replace(opened, version=current.version), slots, now)
 
     activity = cast("Activity", SimpleNamespace(open_account=real.open_account, write_account=write))
-    return replace(app, summarize=replace(app.summarize, activity=activity))
+    return with_summarize(app, replace(app.summarize, activity=activity))
 
 
 def with_history(app: UseCases, *, checked: bool = True, noted: bool = True, marked: bool = True) -> UseCases:
@@ -299,7 +306,7 @@ def with_history(app: UseCases, *, checked: bool = True, noted: bool = True, mar
     names = ("repository", "digests", "tags", "all_tags", "window", "holders")
     history = SimpleNamespace(**{name: getattr(real, name) for name in names}, commit=commit)
     trace = Trace(history=cast("History", history), marks=cast("Marks", SimpleNamespace(touch=touch)))
-    return replace(app, summarize=replace(app.summarize, trace=trace))
+    return with_summarize(app, replace(app.summarize, trace=trace))
 
 
 def test_two_receivers_and_a_fold() -> None:

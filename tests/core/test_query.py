@@ -20,7 +20,7 @@ from registrail.compose import UseCases, use_cases
 from registrail.errors import ConflictError, InvalidParameterError, StorageUnavailableError
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import Instant
-from registrail.ports import Account
+from registrail.projections import Account
 from registrail.query import EventFilter
 from registrail.settings import Settings
 from registrail.storage.sqlite import SqliteStore

@@ -60,7 +60,7 @@ async def http(switch: Switch, clock: Clock) -> AsyncIterator[httpx.AsyncClient]
     app = func.FunctionApp()
     app.register_functions(hooks.blueprint(known.ingest))
     app.register_functions(grid.blueprint(known.ingest))
-    app.register_functions(timers.blueprint(known.summarize, known.expire))
+    app.register_functions(timers.blueprint(lambda: known.summarize, lambda: known.expire))
     app.register_functions(web.blueprint(pages))
     transport = httpx.ASGITransport(host(app, route_prefix="", settings=SCHEDULES))
     async with httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost") as client:

@@ -13,7 +13,6 @@ import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential
 from azure.core.exceptions import ClientAuthenticationError
 from azure.data.tables import AccountSasPermissions, ResourceTypes, generate_account_sas
-from azure.data.tables.aio import TableServiceClient
 
 from registrail.errors import ConflictError, StorageRefusedError, StorageUnavailableError
 from registrail.instants import Instant
@@ -364,7 +363,7 @@ class Locked:
 async def test_an_identity_without_a_token_is_unavailability() -> None:
     """It may get one later; it has had retries of its own, so it is asked once."""
     identity = Locked()
-    store = TablesStore(lambda: TableServiceClient(endpoint="https://127.0.0.1:1", credential=identity), patience())
+    store = TablesStore(lambda: ("https://127.0.0.1:1", identity), patience())
     with pytest.raises(StorageUnavailableError, match="no identity here"):
         await store.commit(TABLE, "p", [Merge("a", {})])
     assert identity.asked == 1
