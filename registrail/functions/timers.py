@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def blueprint(summarize: "Callable[[], Summarize]", expire: "Callable[[], Expire]") -> func.Blueprint:
-    """The functions; their use cases are asked for when a timer first runs, so that a webhook need not wait for them."""
+    """The functions; a use case is asked for when its timer runs, so that a webhook need not wait for it."""
     timers = func.Blueprint()
 
     @timers.function_name("summarize_activity")
