@@ -151,7 +151,7 @@ class Pushes:
 
 def _found(stretch: Stretch[RecordedEvent], wanted: PushFilter) -> Sequence[Found]:
     """What a stretch has of pushes that may be wanted."""
-    return find((item.value for item in stretch.items if wanted.may_need(item.value)), _time_of(stretch.edge))
+    return find((item.value for item in stretch.items if wanted.may_need(item.value)), time_behind(stretch.edge))
 
 
 def _is_final(one: Found) -> bool:
@@ -193,7 +193,7 @@ def _is_all(selection: _Selection, wanted: PushFilter, stretch: Stretch[Recorded
     """Whether nothing follows."""
     if selection.is_over:
         return True
-    edge = _time_of(stretch.edge)
+    edge = time_behind(stretch.edge)
     return selection.following is None and (edge is None or (wanted.since is not None and edge < wanted.since))
 
 
@@ -220,7 +220,7 @@ def _before(index: int, stretch: Stretch[RecordedEvent], start: Position | None)
     return before.position if before.day == day else Position(day)
 
 
-def _time_of(edge: Position | None) -> Instant | None:
+def time_behind(edge: Position | None) -> Instant | None:
     """The latest time that an event behind a position can have; None if there is none."""
     if edge is None or edge.day == UNDATED:
         return None
@@ -231,5 +231,5 @@ def _time_of(edge: Position | None) -> Instant | None:
 
 def _behind(edge: Position) -> str:
     """Comes before the ids of all events behind a position, and after those of all others."""
-    time = _time_of(edge)
+    time = time_behind(edge)
     return f"{edge.after}~" if edge.after else time.inverted if time else ""

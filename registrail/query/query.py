@@ -14,6 +14,7 @@ from registrail.query.deliveries import DeliveryFilter, DeliveryList, page_of_de
 from registrail.query.dossiers import Dossier, dossier
 from registrail.query.events import EventFilter, EventList, Events
 from registrail.query.history import History
+from registrail.query.overview import Overviews
 from registrail.query.pages import MOST_AT_ONCE
 from registrail.query.pushes import Pushes, PushFilter, PushList
 from registrail.query.replicas import Replicas, ReplicationList
@@ -102,6 +103,19 @@ class Query:
     def series(self) -> Series:
         """Counts of activity and lags of replicas."""
         return Series(journal=self.journal, activity=self.activity, summarize=self.summarize)
+
+    @cached_property
+    def overviews(self) -> Overviews:
+        """How everything does, on one page."""
+        return Overviews(
+            journal=self.journal,
+            marks=self.marks,
+            activity=self.activity,
+            deliveries=self.deliveries,
+            lists=self.lists,
+            summarize=self.summarize,
+            clock=self.clock,
+        )
 
     async def activity_of(
         self,

@@ -1,102 +1,79 @@
-"""The pages that people look at."""
+"""The first page: how everything does."""
 
-import hashlib
-from collections.abc import Sequence
-from datetime import timedelta
-from pathlib import Path
+from http import HTTPStatus
 from typing import Final
 
-import jinja2
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import RedirectResponse
 
-from registrail import activity
-from registrail.activity import Counts
-from registrail.instants import TICKS_PER_SECOND, Instant
-from registrail.projections import Period
-from registrail.query import DeliveryFilter, EventFilter, Query
+from registrail.pushes import Push
+from registrail.query import Query
+from registrail.query.overview import MOST_REGISTRIES, ROWS
 from registrail.web import chart
+from registrail.web.history_problems import Absent, HistoryRoute, missing
+from registrail.web.overview_view import RANGES, series, shown, summary
+from registrail.web.parameters import moment, registry_name
+from registrail.web.rendering import page
 
-HOURS: Final = 48
-EVENTS: Final = 50
-DELIVERIES: Final = 20
 SAMPLE_ENDING: Final = ".example"
 """Registries that cannot exist (RFC 2606): what the local host fills an empty store with."""
-
-_HERE: Final = Path(__file__).parent
-_DIGEST_SHOWN: Final = len("sha256:") + 12
-
-
-def static_files() -> StaticFiles:
-    """Style sheets."""
-    return StaticFiles(directory=_HERE / "static")
+SET_UP: Final = "/set-up"
+SENDERS: Final = {
+    "acr": "ACR webhook",
+    "distribution": "Distribution",
+    "eventgrid": "Event Grid",
+    "harbor": "Harbor",
+}
+"""What channels are called."""
 
 
 def router(query: Query) -> APIRouter:
-    """The routes, with what they ask."""
-    pages = APIRouter(include_in_schema=False)
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (_HERE / "static" / "registrail.css").read_bytes()
-    templates.globals["style_version"] = hashlib.sha256(style).hexdigest()[:12]
-    templates.filters.update(ago=ago, clock=clock, short_digest=short_digest)
+    """The route, with what it asks."""
+    pages = APIRouter(include_in_schema=False, route_class=HistoryRoute)
 
     @pages.api_route("/", methods=["GET", "HEAD"])
-    async def overview(request: Request) -> Response:
+    async def overview(  # noqa: PLR0913, PLR0917 - one for each parameter
+        request: Request,
+        registry: str | None = None,
+        range: str | None = None,  # noqa: A002 - as it stands in the address
+        since: str | None = None,
+        until: str | None = None,
+        part: str | None = None,
+    ) -> Response:
         now = query.clock()
-        since = now.plus(-timedelta(hours=HOURS - 1))
-        until = now.plus(timedelta(microseconds=1))  # with the hour that begins just now, without those ahead of it
-        periods = await query.activity_of("hour", since=since, until=until)
-        listed = await query.events(EventFilter(), limit=EVENTS)
-        registries = await query.health()
-        page = templates.get_template("overview.html").render(
-            now=now,
-            base_url=str(request.base_url).rstrip("/"),
-            chart=chart.hourly(_by_hour(periods), now, HOURS),
-            totals=activity.total({f"{p.registry} {p.period}": p.counts for p in periods}),
-            hours=HOURS,
-            size=chart,
-            events=listed.items,
-            more=listed.next is not None,
-            registries=registries,
-            samples=[one.registry for one in registries if one.registry.endswith(SAMPLE_ENDING)],
-            deliveries=(await query.delivered(DeliveryFilter(), limit=DELIVERIES)).items,
-        )
-        return HTMLResponse(page)
+        wanted = shown(range or None, moment("since", since, now), moment("until", until, now), now)
+        name = registry_name(registry)
+        found = await query.overviews.read(wanted.span, registry=name)
+        if not found.names:
+            return RedirectResponse(SET_UP, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
+        if name and name not in found.names:
+            text = "It never sent an event. Perhaps it goes by another name here:"
+            return missing(request, Absent("Unknown registry", name, text, [(one, "/") for one in found.names[:5]]))
+        counted = summary(found, wanted)
+        context = {
+            "now": now,
+            "found": found,
+            "wanted": wanted,
+            "registry": name,
+            "given": {"since": since, "until": until},
+            "ranges": RANGES,
+            "counted": counted,
+            "chart": chart.draw(counted.columns),
+            "size": chart,
+            "series": series(counted.columns, wanted),
+            "pushes": _newest([one for of in found.registries for one in of.pushes]),
+            "deletions": sorted(
+                ((of.registry, one) for of in found.registries for one in of.deletions), key=lambda one: one[1].event
+            )[:ROWS],
+            "left_out": 0 if name else max(len(found.names) - MOST_REGISTRIES, 0),
+            "samples": [one for one in found.names if one.endswith(SAMPLE_ENDING)],
+            "polled": part == "live",
+            "senders": SENDERS,
+        }
+        return page(request, "overview.html", context, HTTPStatus.OK, "live" if part == "live" else None)
 
     return pages
 
 
-def _by_hour(periods: Sequence[Period]) -> dict[str, Counts]:
-    """Counts of all registries together."""
-    summed: dict[str, Counts] = {}
-    for period in periods:
-        summed[period.period] = summed.get(period.period, activity.NOTHING) + period.counts
-    return summed
-
-
-def ago(moment: Instant, now: Instant) -> str:
-    """How long before `now`, in the largest unit that is not a fraction."""
-    seconds = (now.ticks - moment.ticks) // TICKS_PER_SECOND
-    if seconds < 0:
-        return "ahead of our clock"
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return f"{seconds} s ago"
-
-
-def clock(moment: Instant) -> str:
-    """Date and time to the second, in UTC."""
-    return moment.isoformat()[:19].replace("T", " ")
-
-
-def short_digest(digest: str) -> str:
-    """As much of a digest as people compare by eye."""
-    return digest[:_DIGEST_SHOWN]
+def _newest(pushes: list[Push]) -> list[Push]:
+    return sorted(pushes, key=lambda push: push.id)[:ROWS]

@@ -59,7 +59,11 @@ def templates() -> jinja2.Environment:
 
 
 def page(
-    request: Request, template: str, context: Mapping[str, object], status: int = HTTPStatus.OK, block: str | None = None
+    request: Request,
+    template: str,
+    context: Mapping[str, object],
+    status: int = HTTPStatus.OK,
+    block: str | None = None,
 ) -> Response:
     """Answer with a page, or with one block of it for the parts that refresh.
 
