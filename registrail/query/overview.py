@@ -16,18 +16,8 @@ from registrail.activity import Grain
 from registrail.dossier import Deletion
 from registrail.events import RecordedEvent
 from registrail.instants import Instant
-from registrail.ports import (
-    REBUILD,
-    Activity,
-    Asked,
-    Clock,
-    DeliveryLog,
-    HistoryLists,
-    Journal,
-    Mark,
-    Marks,
-    Period,
-)
+from registrail.ports import REBUILD, Clock, DeliveryLog, Journal, Mark, Marks
+from registrail.projections import Activity, Asked, HistoryLists, Period
 from registrail.pushes import Push, find
 from registrail.query import alerts
 from registrail.query.alerts import FOLDED_AT_ONCE, Alert
