@@ -22,8 +22,18 @@ NPM     := .venv/.stamps/npm
 UV      := .venv/.stamps/uv
 DEV     := .venv/.stamps/dev
 AZURITE := tools/azurite/node_modules/.installed
+VENDOR  := tools/vendor/node_modules/.installed
 RUNTIME := .venv-runtime/.stamps/requirements
 NEWEST  := .venv-3.13/.stamps/platform
+
+# $(call npm_ci,WHAT,OPTIONS): the locked packages, into the target's folder, with a Node of our own.
+define npm_ci
+@echo "Installing $(1) into $(@D) …"
+@PATH="$$(pwd)/.venv/bin:$$PATH" && cd $(@D:/node_modules=) && \
+  npm ci $(2) --no-audit --no-fund --ignore-scripts --loglevel=error --no-progress >/dev/null || { \
+  echo "Registrail: npm could not install $(1); is there a network?" >&2; exit 1; }
+@touch $@
+endef
 
 # $(call moved,FOLDER): FORCE when the virtual environment was moved or its Python has gone.
 moved = $(shell [ "$$(cat $(1)/.stamps/venv 2>/dev/null)" = "$$(pwd -P)" ] && [ -x $(1)/bin/python ] || echo FORCE)
@@ -68,7 +78,8 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: FORCE help run demo azurite torture fuzz bench-ingest bench-wire test test-registry test-infra test-runtime test-newest test-platform lint types lock lock-check clean
+.PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-wire \
+  test test-browser test-infra test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -81,10 +92,18 @@ demo: $(LOCAL) ## A real registry pushes and deletes against Registrail; needs d
 
 azurite: $(AZURITE) ## Installs the storage emulator, with a Node of its own
 
+vendor: $(VENDOR) ## Copies what pages load from its pinned packages
+	@.venv/bin/python tools/vendor/vendor.py
+
 test: $(DEV) $(AZURITE) ## Every test that needs nothing but Python: units, both stores, the local host
 	@rm -f .coverage .coverage.*
-	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup -m 'not registry and not platform' --cov --cov-report=
+	.venv/bin/pytest -n auto --maxprocesses 4 --dist loadgroup -m 'not browser and not registry and not platform' --cov --cov-report=
 	@.venv/bin/coverage report --include='$(CORE)' --fail-under=95
+
+test-browser: $(DEV) $(AZURITE) $(VENDOR) ## The pages in a real browser; needs Chromium
+	@command -v chromium >/dev/null || { \
+	  echo "Registrail: chromium is missing (Debian: apt-get install chromium)." >&2; exit 1; }
+	.venv/bin/pytest -n 2 --dist loadgroup -m browser tests/browser
 
 test-registry: $(DEV) ## Images through a real registry; needs docker-registry and skopeo
 	@for tool in docker-registry skopeo; do command -v $$tool >/dev/null || { \
@@ -100,7 +119,7 @@ test-runtime: $(RUNTIME) ## The app imports with nothing but requirements.txt, w
 	  'import function_app; print(*sorted(f.get_function_name() for f in function_app.app.get_functions()))'
 
 test-newest: $(NEWEST) ## The units on Python 3.13
-	.venv-3.13/bin/pytest -n auto --maxprocesses 4 -m 'not azurite and not registry and not platform'
+	.venv-3.13/bin/pytest -n auto --maxprocesses 4 -m 'not azurite and not browser and not registry and not platform'
 
 test-platform: $(NEWEST) ## The app in Microsoft's own worker library, on Python 3.13
 	.venv-3.13/bin/pytest -m platform tests/platform
@@ -141,7 +160,7 @@ lock-check: $(UV) ## Fails when `make lock` would change something
 	  echo "Registrail: $$file is not what pyproject.toml asks for; run make lock." >&2; exit 1; }; done
 
 clean: ## Removes what these verbs installed and cached; keeps recorded data
-	rm -rf .venv .venv-runtime .venv-3.13 tools/azurite/node_modules .coverage .coverage.* dist \
+	rm -rf .venv .venv-runtime .venv-3.13 tools/azurite/node_modules tools/vendor/node_modules .coverage .coverage.* dist \
 	  .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find registrail tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -165,11 +184,10 @@ $(DEV): $(VENV) pyproject.toml constraints.txt
 	@touch $(LOCAL) $(NPM) $(UV) $@
 
 $(AZURITE): tools/azurite/package.json tools/azurite/package-lock.json tools/azurite/.npmrc | $(NPM)
-	@echo "Installing Azurite into $(@D) …"
-	@PATH="$$(pwd)/.venv/bin:$$PATH" && cd tools/azurite && \
-	  npm ci --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error --no-progress >/dev/null || { \
-	  echo "Registrail: npm could not install Azurite; is there a network?" >&2; exit 1; }
-	@touch $@
+	$(call npm_ci,Azurite,--omit=dev)
+
+$(VENDOR): tools/vendor/package.json tools/vendor/package-lock.json tools/vendor/.npmrc | $(NPM)
+	$(call npm_ci,what pages load)
 
 $(RUNTIME): requirements.txt $(call moved,.venv-runtime)
 	$(call venv,.venv-runtime,$(PYTHONS),311,3.11–3.13)

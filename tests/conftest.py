@@ -13,7 +13,7 @@ from registrail.local.azurite import azurite
 from registrail.settings import Settings
 from registrail.storage.sqlite import SqliteStore
 
-_WITH_SOCKETS = ("sockets", "azurite", "registry", "platform")
+_WITH_SOCKETS = ("sockets", "azurite", "browser", "registry", "platform")
 
 
 @pytest.fixture(autouse=True)

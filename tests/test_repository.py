@@ -84,12 +84,14 @@ def test_the_app_installs_what_is_tested() -> None:
     assert [pin for pin in pins("constraints.txt") if "==" not in pin] == []
 
 
-def test_azurite_is_locked_by_content() -> None:
-    """The lock file of the emulator has a hash for every package and no download address."""
-    lock = json.loads((ROOT / "tools/azurite/package-lock.json").read_text("utf-8"))
-    manifest = json.loads((ROOT / "tools/azurite/package.json").read_text("utf-8"))
+@pytest.mark.parametrize("folder", ["tools/azurite", "tools/vendor"])
+def test_npm_packages_are_locked_by_content(folder: str) -> None:
+    """A lock file has the pinned versions, a hash for every package and no download address."""
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text("utf-8"))
+    manifest = json.loads((ROOT / folder / "package.json").read_text("utf-8"))
     packages = {name: package for name, package in lock["packages"].items() if name}
-    assert packages["node_modules/azurite"]["version"] == manifest["dependencies"]["azurite"]
+    pinned = manifest["dependencies"] | manifest.get("devDependencies", {})
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in pinned} == pinned
     assert [name for name, package in packages.items() if "resolved" in package] == []
     assert [name for name, package in packages.items() if "integrity" not in package] == []
 

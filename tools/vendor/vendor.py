@@ -43,7 +43,7 @@ def main(*, is_check: bool) -> int:
             if not is_check:
                 path.unlink()
     for name in stale:
-        print(name, "differs" if is_check else "updated")  # noqa: T201 - what it is for
+        print(name, "differs" if is_check else "updated")
     return 1 if is_check and stale else 0
 
 
