@@ -12,6 +12,15 @@ PYTHONS_NEWEST = $(or $(PYTHON_NEWEST),python3.13 python3 $$HOME/.pyenv/versions
 CORE := registrail/events.py,registrail/instants.py,registrail/senders/*,registrail/activity.py
 CORE := $(CORE),registrail/storage/keys.py,registrail/storage/entities.py
 
+# The base image: pinned by digest in the Dockerfile; the tag that a task watches.
+PINNED_BASE := $(shell sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+BASE_NAME   := base/azure-functions-python:4-python3.13
+BASE        ?= $(PINNED_BASE)
+POOL_OPTION  = $(if $(POOL),--agent-pool $(POOL))
+
+# $(call need,NAME,EXAMPLE): ends the verb if NAME= was not given.
+need = @$(if $($(1)),:,echo "Registrail: say which: make $@ $(1)=$(2)" >&2; exit 1)
+
 SHELL := /bin/sh
 comma := ,
 
@@ -79,10 +88,11 @@ endef
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-wire \
+  acr-import-base acr-build acr-run acr-task base-digest \
   test test-browser test-infra test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
 
 run: $(LOCAL) $(if $(filter azurite,$(STORE)),$(AZURITE)) ## Serves http://localhost:7071; PORT=7071 STORE=sqlite|azurite
 	@exec .venv/bin/python -m registrail.local serve --port $(PORT) --store $(STORE)
@@ -141,6 +151,28 @@ bench-query: $(DEV) $(AZURITE) ## What answers cost, with few and with many even
 
 bench-wire: $(DEV) $(AZURITE) ## What our codec for Table Storage costs, beside the SDK
 	.venv/bin/python -m bench.wire
+
+acr-import-base: ## Copies the base image into REGISTRY, where a task can watch it
+	$(call need,REGISTRY,myregistry)
+	az acr import --name $(REGISTRY) --source $(PINNED_BASE) --image $(BASE_NAME) --force
+
+acr-build: ## Builds the image in REGISTRY and pushes it, without tests; BASE= for another base image
+	$(call need,REGISTRY,myregistry)
+	az acr build --registry $(REGISTRY) --image registrail:{{.Run.ID}} --build-arg BASE_IMAGE=$(BASE) --file Dockerfile $(POOL_OPTION) .
+
+acr-run: ## Builds the image in REGISTRY, tests it there, and pushes it if the tests pass
+	$(call need,REGISTRY,myregistry)
+	az acr run --registry $(REGISTRY) --file infra/tasks/build.yaml --set base=$(BASE) $(POOL_OPTION) .
+
+acr-task: ## Has REGISTRY do that by itself: GROUP= SOURCE= (docs/acr-tasks.md), GIT_TOKEN in the environment
+	$(call need,REGISTRY,myregistry)
+	$(call need,GROUP,its-resource-group)
+	$(call need,SOURCE,'https://github.com/OWNER/registrail.git\#main')
+	az deployment group create --resource-group $(GROUP) --name registrail-task --template-file infra/tasks/task.bicep --output none \
+	  --parameters registryName=$(REGISTRY) source='$(SOURCE)' $(if $(POOL),agentPoolName=$(POOL)) sourceToken="$$GIT_TOKEN"
+
+base-digest: $(VENV) ## Whether the Dockerfile's base image is today's; WRITE=1 pins today's
+	.venv/bin/python tools/infra/base_digest.py $(if $(WRITE),--write)
 
 lint: $(DEV) lock-check ## ruff, the layers, the lock files
 	.venv/bin/ruff check
