@@ -30,6 +30,7 @@ LOCAL   := .venv/.stamps/local
 NPM     := .venv/.stamps/npm
 UV      := .venv/.stamps/uv
 DEV     := .venv/.stamps/dev
+SUPPLY  := .venv/.stamps/supply
 AZURITE := tools/azurite/node_modules/.installed
 VENDOR  := tools/vendor/node_modules/.installed
 RUNTIME := .venv-runtime/.stamps/requirements
@@ -88,7 +89,7 @@ endef
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-wire \
-  acr-import-base acr-build acr-run acr-task base-digest \
+  acr-import-base acr-build acr-run acr-task base-digest bicep image audit sbom package release-notes \
   test test-browser test-infra test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
@@ -174,6 +175,32 @@ acr-task: ## Has REGISTRY do that by itself: GROUP= SOURCE= (docs/acr-tasks.md),
 base-digest: $(VENV) ## Whether the Dockerfile's base image is today's; WRITE=1 pins today's
 	.venv/bin/python tools/infra/base_digest.py $(if $(WRITE),--write)
 
+bicep: ## Compiles and lints the templates with Microsoft's compiler; needs the Azure CLI
+	@for file in infra/main.bicep infra/events.bicep infra/tasks/task.bicep; do \
+	  echo "az bicep build and lint --file $$file"; \
+	  az bicep build --file $$file --stdout >/dev/null && az bicep lint --file $$file || exit 1; done
+
+image: ## Builds the container image and runs the task's steps in it; needs Docker
+	docker build --build-arg BASE_IMAGE=$(BASE) --tag registrail:local .
+	docker run --rm --entrypoint python --env REGISTRAIL_STORAGE=sqlite:///:memory: registrail:local -W error function_app.py
+	docker run --rm --entrypoint sh --volume "$$PWD:/workspace:ro" --workdir /workspace registrail:local infra/tasks/test.sh
+
+audit: $(SUPPLY) ## Known vulnerabilities of what the app installs; needs pypi.org
+	.venv/bin/pip-audit --requirement requirements.txt --disable-pip --no-deps
+
+sbom: $(SUPPLY) $(RUNTIME) ## What the app consists of, with licences: dist/registrail.cdx.json (CycloneDX)
+	@mkdir -p dist
+	.venv/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file dist/registrail.cdx.json .venv-runtime
+
+package: $(UV) ## The wheel and the source archive: dist/
+	@rm -f dist/*.whl dist/*.tar.gz
+	.venv/bin/uv build -q
+
+release-notes: $(VENV) ## The changelog's section of TAG=v1.2.3: dist/notes.md
+	$(call need,TAG,v1.2.3)
+	.venv/bin/python tools/infra/release_notes.py $(TAG) dist/notes.md
+
 lint: $(DEV) lock-check ## ruff, the layers, the lock files
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -214,6 +241,10 @@ $(UV): $(VENV)
 $(DEV): $(VENV) pyproject.toml constraints.txt
 	$(call install,.venv,-e '.[local$(comma)azurite$(comma)dev]')
 	@touch $(LOCAL) $(NPM) $(UV) $@
+
+$(SUPPLY): $(VENV) pyproject.toml constraints.txt
+	$(call install,.venv,-e '.[supply]')
+	@touch $@
 
 $(AZURITE): tools/azurite/package.json tools/azurite/package-lock.json tools/azurite/.npmrc | $(NPM)
 	$(call npm_ci,Azurite,--omit=dev)

@@ -12,4 +12,4 @@ export HOME="$work"
 python -m venv --system-site-packages "$work/venv"
 "$work/venv/bin/python" -m pip install -qq --no-cache-dir --disable-pip-version-check -c constraints.txt -e '.[local,dev]'
 "$work/venv/bin/python" -m pytest -q -n 2 -p no:cacheprovider \
-  -m 'not azurite and not registry and not platform' "${@:-tests}"
+  -m 'not azurite and not browser and not registry and not platform' "${@:-tests}"
