@@ -15,6 +15,7 @@ from registrail.query import DeleteFilter, PushFilter, Query
 from registrail.timeline import time_of
 from registrail.web.history_problems import Absent, HistoryRoute, missing
 from registrail.web.image_view import digest_view, tag_view
+from registrail.web.image_words import pull_commands
 from registrail.web.lanes import LANE
 from registrail.web.parameters import moment, registry_name
 from registrail.web.rendering import link, page
@@ -22,10 +23,12 @@ from registrail.web.repository_view import AT_ONCE, Wanted, newest_pushes, table
 
 ROWS: Final = 100
 PUSHES: Final = 10
+HOLDS: Final = 200
+"""Tags in the list of those that pointed to a digest."""
 RANGES: Final = (("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"), ("90d", "90 d"), ("365d", "1 y"))
 _SUGGESTED: Final = 5
-_SHORT_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})")
-"""What browsers send for `datetime-local` at a full minute."""
+_SHORT_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?")
+"""What browsers send for `datetime-local`: without a zone, and at a full minute without seconds."""
 
 
 def router(query: Query) -> APIRouter:
@@ -74,7 +77,15 @@ def _add_lists(pages: APIRouter, query: Query) -> None:
         name = chosen(names, registry)
         found = await query.history.deletions(name, wanted, limit=ROWS, cursor=cursor or None) if name else None
         given = {**texts, "since": since, "until": until}
-        context = {"registries": names, "registry": name, "given": given, "found": found, "cursor": cursor, "now": now}
+        context = {
+            "registries": names,
+            "registry": name,
+            "given": given,
+            "is_filtered": any(given.values()),
+            "found": found,
+            "cursor": cursor,
+            "now": now,
+        }
         return page(request, "deletes.html", context, HTTPStatus.OK, _block(request))
 
     @pages.api_route("/delete", methods=["GET", "HEAD"])
@@ -89,7 +100,9 @@ def _add_lists(pages: APIRouter, query: Query) -> None:
                 request, Absent("Unknown delete", event, text, [("All deletes", link("/deletes", registry=name))])
             )
         removed = [(one, time_of(one.begin)) for one in found.deletion.tags]
-        return page(request, "delete.html", {"found": found, "removed": removed, "now": query.clock()})
+        before = Instant(max(found.deletion.at.ticks - 1, 0)).isoformat()
+        context = {"found": found, "removed": removed, "just_before": before, "now": query.clock()}
+        return page(request, "delete.html", context)
 
 
 def _add_repository(pages: APIRouter, query: Query) -> None:
@@ -163,7 +176,8 @@ def _add_images(pages: APIRouter, query: Query) -> None:
             links.append((f"All tags of {repository}", link("/repository", registry=name, repository=repository)))
             text = "No push or delete of this tag was recorded" + (" by then." if instant else ".")
             return missing(request, Absent("Unknown tag", f"{name}/{repository}:{tag}", text, links))
-        context = {"view": found, "at": instant, "cursor": cursor, "lane": LANE, "now": now}
+        pull = pull_commands(found.registry, repository, found.digest)
+        context = {"view": found, "at": instant, "cursor": cursor, "lane": LANE, "now": now, "pull": pull}
         return page(request, "tag.html", context, HTTPStatus.OK, _block(request))
 
     @pages.api_route("/digest", methods=["GET", "HEAD"])
@@ -176,7 +190,8 @@ def _add_images(pages: APIRouter, query: Query) -> None:
             text = "No push and no delete of this digest was recorded in this registry. It may be that of a layer."
             events = link("/events", registry=name, digest=digest)
             return missing(request, Absent("Unknown digest", digest, text, [("Events that name it", events)]))
-        return page(request, "digest.html", {"view": found, "now": query.clock()})
+        pulls = {one.repository: pull_commands(found.registry, one.repository, digest) for one in found.records}
+        return page(request, "digest.html", {"view": found, "pulls": pulls, "most": HOLDS, "now": query.clock()})
 
 
 def _like(name: str, names: Iterable[str]) -> list[str]:
@@ -209,6 +224,6 @@ def _block(request: Request) -> str | None:
 
 
 def _instant(parameter: str, text: str | None, now: Instant) -> Instant | None:
-    """A time or an age, also as browsers send it, without seconds."""
+    """A time or an age, also as browsers send it, which is meant as UTC here."""
     short = _SHORT_TIME.fullmatch(text or "")
-    return moment(parameter, f"{short[1]}T{short[2]}:00Z" if short else text, now)
+    return moment(parameter, f"{short[1]}T{short[2]}{short[3] or ':00'}Z" if short else text, now)

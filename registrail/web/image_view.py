@@ -77,6 +77,21 @@ class DigestView:
     last: Replicated | None
     signs: Sequence[Kind]
 
+    @property
+    def tags_now(self) -> int:
+        """How many tags point to it."""
+        return sum(hold.end is None for record in self.records for _, hold in record.tags)
+
+    @property
+    def media_type(self) -> str | None:
+        """As the first push told."""
+        return next((record.history.media_type.value for record in self.records if record.history.media_type), None)
+
+    @property
+    def size(self) -> int | None:
+        """Of the manifest, in bytes."""
+        return next((record.history.size.value for record in self.records if record.history.size), None)
+
 
 async def tag_view(  # noqa: PLR0913 - which tag, when, and which page
     query: Query,

@@ -17,8 +17,10 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from registrail.instants import TICKS_PER_SECOND, Instant
+from registrail.timeline import time_of
 from registrail.web.assets import address_of
 from registrail.web.etags import is_known
+from registrail.web.image_words import manifest
 
 HERE: Final = Path(__file__).parent
 HUES: Final = 24
@@ -48,10 +50,12 @@ def templates() -> jinja2.Environment:
         clock=clock,
         count=count,
         hue=hue,
+        manifest=manifest,
         plural=plural,
         prose=prose,
         short_digest=short_digest,
         span=span,
+        time_of=time_of,
     )
     # Macros for all pages and their parts; nothing needs to import them.
     environment.globals["parts"] = environment.get_template("parts.html").module

@@ -60,6 +60,11 @@ class Wanted:
     since: Instant | None = None
 
     @property
+    def at_text(self) -> str | None:
+        """The instant as it is written into addresses."""
+        return self.at.isoformat() if self.at else None
+
+    @property
     def is_list(self) -> bool:
         """Whether the table goes by name."""
         return self.by_name or self.at is not None or self.cursor is not None
