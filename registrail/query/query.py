@@ -15,7 +15,7 @@ from registrail.query.dossiers import Dossier, dossier
 from registrail.query.events import EventFilter, EventList, Events
 from registrail.query.history import History
 from registrail.query.overview import Overviews
-from registrail.query.pages import MOST_AT_ONCE
+from registrail.query.pages import MOST_AT_ONCE, REQUESTS
 from registrail.query.pushes import Pushes, PushFilter, PushList
 from registrail.query.replicas import Replicas, ReplicationList
 from registrail.summarize import Summarize
@@ -56,13 +56,21 @@ class Query:
         """
         return await self._events.page(wanted, limit=limit, cursor=cursor)
 
-    async def pushes(self, wanted: PushFilter, *, limit: int, cursor: str | None = None) -> PushList:
+    async def pushes(
+        self, wanted: PushFilter, *, limit: int, cursor: str | None = None, requests: int = REQUESTS
+    ) -> PushList:
         """A page of logical pushes of one or all registries, newest first.
+
+        Args:
+            wanted: which ones.
+            limit: the most pushes.
+            cursor: of the page before.
+            requests: the most that are made to the store for each registry.
 
         Raises:
             InvalidParameterError: the cursor is not one that this method gave.
         """
-        return await self._pushes.page(wanted, limit=limit, cursor=cursor)
+        return await self._pushes.page(wanted, limit=limit, cursor=cursor, requests=requests)
 
     async def replicas(self, wanted: PushFilter, *, limit: int, cursor: str | None = None) -> ReplicationList:
         """A page of the events that completed pushes, with the regions that reported them, newest first.

@@ -17,6 +17,7 @@ from registrail.web import (
     exports,
     history,
     history_pages,
+    list_pages,
     pages,
     reference,
 )
@@ -61,6 +62,7 @@ def web_app(query: Query, ingest: Ingest, settings: Settings) -> FastAPI:
     app.include_router(reference.router(app, settings))
     app.include_router(access.router(settings, query.clock))
     app.include_router(pages.router(query))
+    app.include_router(list_pages.router(query))
     app.include_router(delivery_pages.router(query, ingest))
     app.include_router(history_pages.router(query))
     app.mount(assets.PREFIX, assets.serve, name="static")
