@@ -177,7 +177,7 @@ def _add_images(pages: APIRouter, query: Query) -> None:
             text = "No push or delete of this tag was recorded" + (" by then." if instant else ".")
             return missing(request, Absent("Unknown tag", f"{name}/{repository}:{tag}", text, links))
         pull = pull_commands(found.registry, repository, found.digest)
-        context = {"view": found, "at": instant, "cursor": cursor, "lane": LANE, "now": now, "pull": pull}
+        context = {"view": found, "instant": instant, "cursor": cursor, "lane": LANE, "now": now, "pull": pull}
         return page(request, "tag.html", context, HTTPStatus.OK, _block(request))
 
     @pages.api_route("/digest", methods=["GET", "HEAD"])
