@@ -151,25 +151,28 @@ class Strand:
     async def _push_digest(self, recorded: RecordedEvent, name: str) -> DigestHistory:
         before = self.digests.get(name) or DigestHistory(digest=name)
         after = before.pushed(recorded)
+        ignorant: list[str] = []
+        if after != before and before != DigestHistory(digest=name):
+            ignorant = await self._deletes_after(recorded.id, after)
+        # What follows goes into one commit: whoever adds the event again finds all of it, or nothing.
         if before.first is None:
             self.repository = replace(self.repository, images=self.repository.images + 1)
         elif after.pushes[0].event != before.first.event:
             self._recount(before.first.event)
-        if after != before and before != DigestHistory(digest=name):
-            await self._recount_dossiers(recorded.id, after)
+        for delete in ignorant:
+            self._recount(delete)
         self._put_digest(after)
         return after
 
-    async def _recount_dossiers(self, event: str, digest: DigestHistory) -> None:
-        """Note that deletes of a digest, and of tags that pointed to it, after a push that is late know too little."""
-        for removal in digest.removals_after(event):
-            self._recount(removal.fact.event)
+    async def _deletes_after(self, event: str, digest: DigestHistory) -> list[str]:
+        """The deletes of a digest, and of tags that pointed to it, after a push that is late: they know too little."""
+        found = [removal.fact.event for removal in digest.removals_after(event)]
         last_delete = self.repository.last_delete
         if last_delete is not None and last_delete < event:
             await self.commit()
-            for _, hold in await self.history.holders(self.registry, self.name, digest.digest):
-                if hold.end is not None and hold.end < event:
-                    self._recount(hold.end)
+            holders = await self.history.holders(self.registry, self.name, digest.digest)
+            found += [hold.end for _, hold in holders if hold.end is not None and hold.end < event]
+        return found
 
     async def _delete(self, recorded: RecordedEvent) -> Effect:
         event = recorded.event

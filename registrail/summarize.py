@@ -34,6 +34,8 @@ ATTEMPTS: Final = 8
 PATIENCE_SECONDS: Final = 1.0
 """How long a reader waits for another fold before it does the work itself."""
 READER_SECONDS: Final = 20.0
+PAUSE_SECONDS: Final = 0.02
+"""How long a reader sleeps before it looks again."""
 
 _log = logging.getLogger("registrail.summarize")
 
@@ -90,10 +92,14 @@ class Summarize:
         return marks
 
     async def _see_counted(self, registry: str, marks: Sequence[Mark], waited_since: Instant) -> None:
-        """Count what is marked, or wait until somebody else has done so."""
+        """Count what is marked, or wait until somebody else has done so.
+
+        Pauses count as well as the clock, which may be set back meanwhile.
+        """
         awaited = {mark.slot for mark in marks}
+        pauses = 0
         while marks:
-            waited = (self.clock().ticks - waited_since.ticks) / TICKS_PER_SECOND
+            waited = max((self.clock().ticks - waited_since.ticks) / TICKS_PER_SECOND, pauses * PAUSE_SECONDS)
             if waited > READER_SECONDS:
                 raise StorageUnavailableError("the activity keeps changing; try again")
             free = [mark for mark in marks if self._is_free(mark) or waited > PATIENCE_SECONDS]
@@ -102,7 +108,8 @@ class Summarize:
             if not awaited:
                 return
             if not folded:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(PAUSE_SECONDS)
+                pauses += 1
             marks = [mark for mark in await self.marks.pending(registry) if mark.slot in awaited]
 
     def _is_free(self, mark: Mark) -> bool:

@@ -175,7 +175,7 @@ def test_a_digest() -> None:
             ],
         )
     ]
-    assert picked(oracle.digest(digest_of("b")), "deleted_at") == [(["10:05:00"],)]
+    assert picked(oracle.digest(digest_of("b")), "deleted_at") == [([],)]  # nobody named it
     assert picked(oracle.digest(digest_of("c")), "first_pushed_at", "deleted_at") == [(None, ["10:07:00"])]
     listed = ("repository", "first_pushed_at", "last_pushed_at", "last_deleted_at", "tags", "images")
     assert picked(oracle.repositories(REGISTRY), *listed) == [

@@ -2,7 +2,7 @@
 
 The real use cases run on the real SQLite engine, one storage request at a time. `explore` tries every task that can go
 on from each state that can be reached, so it covers all interleavings; states that were reached before are not followed
-again. Where there are too many of them, `sample` tries some thousand.
+again. Where there are too many of them, `sample` tries some hundred.
 
 All events are about one repository, its few tags and digests. What they do depends on those that come before them, and
 the earliest ones come late, so that folds correct each other's work and note whose counts that concerns.
@@ -42,6 +42,8 @@ DAY = "2026-06-15"
 REGISTRY = "r.azurecr.io"
 FOLDS = 6
 """After which no mark may be left, once nobody else is at work."""
+RUNS = 250
+"""Of what has too many interleavings."""
 Task = Coroutine[Any, Any, Any]
 Make = Callable[[UseCases], Sequence[Task]]
 
@@ -311,8 +313,8 @@ def with_history(app: UseCases, *, checked: bool = True, noted: bool = True, mar
 
 def test_two_receivers_and_a_fold() -> None:
     """After an interleaving and more folds, everything equals what tracing from scratch says, and no mark is left."""
-    found = sample(lambda app: [receive(app, LATE), receive(app, DELETE), app.summarize.fold_all()], runs=2000)
-    assert (found.lost, found.ends) == ([], 2000)
+    found = sample(lambda app: [receive(app, LATE), receive(app, DELETE), app.summarize.fold_all()], runs=RUNS)
+    assert (found.lost, found.ends) == ([], RUNS)
 
 
 @pytest.mark.parametrize("told", [LATE, SAME_MINUTE, DELETE])
@@ -332,9 +334,9 @@ def test_folds_that_overlap() -> None:
             impatient(app).fold_all(),
             impatient(app).fold_all(),
         ],
-        runs=2000,
+        runs=RUNS,
     )
-    assert (found.lost, found.ends) == ([], 2000)
+    assert (found.lost, found.ends) == ([], RUNS)
 
 
 def test_folds_that_overlap_and_die() -> None:
@@ -347,10 +349,10 @@ def test_folds_that_overlap_and_die() -> None:
             impatient(app).fold_all(),
             impatient(app).fold_all(),
         ],
-        runs=2000,
+        runs=RUNS,
         mortal=["2", "3"],
     )
-    assert (found.lost, found.ends) == ([], 2000)
+    assert (found.lost, found.ends) == ([], RUNS)
 
 
 def test_marking_first_would_lose_events() -> None:
