@@ -188,6 +188,10 @@ class DeliveryLog(Protocol):
         """For each sender the days with deliveries, newest first."""
         ...
 
+    async def troubled(self) -> Mapping[str, Sequence[str]]:
+        """Only the days on which a delivery failed or was rejected, even if it was replayed since; one request."""
+        ...
+
     async def read(self, sender: str, day: str, *, after: str | None = None, limit: int = 100) -> DeliveryPage:
         """Deliveries of one sender and day, newest first, older than the one with the key `after`."""
         ...

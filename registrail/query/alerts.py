@@ -157,7 +157,8 @@ def guarded_deletes(registry: str, deletions: Iterable[Deletion], now: Instant) 
         gone = sorted(GUARDED & {removed.tag for removed in one.tags})
         if gone and one.at >= since:
             by = f" by {one.actor}" if one.actor else ""
-            text = f"{one.repository}:{', '.join(gone)} was removed from {registry}{by}"
+            were = "was" if len(gone) == 1 else "were"
+            text = f"{one.repository}:{', '.join(gone)} {were} removed from {registry}{by}"
             parameters = {"registry": registry, "event": one.event}
             alerts.append(
                 Alert(

@@ -1,7 +1,7 @@
 """How everything does: what the first page shows, at a cost that is the same with few and with many events.
 
-Three requests, one for each channel that delivers, and for each registry three or four: with one registry at most eight
-in all, once what was marked is counted.
+Three requests, one for each channel that had trouble, and for each registry three or four: with one registry at most
+eight in all, once what was marked is counted.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ MOST_REGISTRIES: Final = 8
 MOST_REQUESTS: Final = 8
 """With one registry."""
 SENDERS: Final = 2
-"""Channels whose deliveries are looked at, for each registry: as many as a registry usually has."""
-DELIVERIES: Final = 50
+"""Channels in trouble that are looked at, for each registry: as many as a registry usually has."""
+DELIVERIES: Final = 200
 ROWS: Final = 8
 """Pushes and deletes."""
 FIRST_EVENTS: Final = 200
@@ -143,7 +143,7 @@ class Overviews:
         """
         now = self.clock()
         names, everywhere, days = await asyncio.gather(
-            self.journal.registries(), self.marks.everywhere(), self._delivery_days(span, now)
+            self.journal.registries(), self.marks.everywhere(), self._troubled(span, now)
         )
         chosen = [registry] if registry else list(names[:MOST_REGISTRIES])
         marks = await self._marks(chosen, everywhere)
@@ -160,12 +160,12 @@ class Overviews:
         opened = [*alerts.refused_deliveries(delivered, now), *(alert for one in with_alerts for alert in one.alerts)]
         return OverviewOf(names=names, registries=with_alerts, alerts=alerts.in_order(opened))
 
-    async def _delivery_days(self, span: Span, now: Instant) -> dict[str, str]:
-        """For each sender the newest day with deliveries, if that is today or yesterday."""
+    async def _troubled(self, span: Span, now: Instant) -> dict[str, str]:
+        """For each sender the newest day on which a delivery failed or was rejected, if that is today or yesterday."""
         if not span.is_live:
             return {}
         recent = now.plus(-_DAY).day
-        return {sender: days[0] for sender, days in (await self.deliveries.days()).items() if days[0] >= recent}
+        return {sender: days[0] for sender, days in (await self.deliveries.troubled()).items() if days[0] >= recent}
 
     async def _marks(
         self, names: Sequence[str], everywhere: Mapping[str, Sequence[Mark]] | None
@@ -215,6 +215,7 @@ class Overviews:
             )
         else:
             source = JournalSource(journal=self.journal, registry=registry, since=None, until=None)
+            reads = max(reads - 1, 1)
         plan: Plan[RecordedEvent] = Plan(is_enough=_is_enough, size=EVENTS, first=FIRST_EVENTS, reads=reads)
         return await newest([source], None, plan)
 

@@ -19,20 +19,21 @@ class Catalog:
 
     def __init__(self, store: EntityStore) -> None:
         self._store = store
-        self._written: set[tuple[str, str]] = set()
+        self._written: set[tuple[str, str, tuple[str, ...]]] = set()
 
     async def add(self, group: str, name: str, **columns: Value) -> None:
-        """Make sure that a group has a name; both are parts of keys, and `columns` say what a key may have to cut."""
-        if (group, name) in self._written:
+        """Make sure that a group has a name, with these columns; group and name are parts of keys."""
+        written = (group, name, tuple(columns))
+        if written in self._written:
             return
         await self._store.commit(TABLE, group, [Merge(name, columns)])
         if len(self._written) >= _MOST_REMEMBERED:
             self._written.clear()
-        self._written.add((group, name))
+        self._written.add(written)
 
     async def remove(self, group: str, name: str) -> None:
         """Take a name from a group, when what it names is empty."""
-        self._written.discard((group, name))
+        self._written = {written for written in self._written if written[:2] != (group, name)}
         with suppress(ConflictError):  # somebody else removed it
             await self._store.commit(TABLE, group, [Delete(name)])
 

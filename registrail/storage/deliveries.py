@@ -16,6 +16,8 @@ from registrail.storage.entities import joined, split
 from registrail.storage.store import Entity, EntityStore, Replace, Value, delete_range
 
 TABLE: Final = "deliveries"
+TROUBLE: Final = frozenset({"failed", "rejected"})
+"""Outcomes that somebody should look at."""
 LONGEST_TEXT: Final = 30_000
 """Characters of a property, which holds 32,768."""
 _ROW: Final = re.compile("[0-9]{19}~[0-9a-f]{1,64}")
@@ -41,7 +43,8 @@ class EntityDeliveries:
 
     async def _record(self, delivery: Delivery) -> None:
         day = delivery.received_at.day
-        await self._catalog.add(TABLE, keys.join(day, keys.encode(delivery.sender)))
+        columns = {"troubled": True} if delivery.outcome in TROUBLE else {}
+        await self._catalog.add(TABLE, keys.join(day, keys.encode(delivery.sender)), **columns)
         await self._store.commit(
             TABLE,
             keys.delivery_partition(delivery.sender, day),
@@ -60,11 +63,11 @@ class EntityDeliveries:
 
     async def days(self) -> Mapping[str, Sequence[str]]:
         """Read the catalog."""
-        found: dict[str, list[str]] = {}
-        for name in reversed(await self._catalog.names(TABLE)):
-            day, _, sender = name.partition("~")
-            found.setdefault(keys.decode(sender), []).append(day)
-        return found
+        return _by_sender(await self._catalog.entries(TABLE))
+
+    async def troubled(self) -> Mapping[str, Sequence[str]]:
+        """Read the catalog."""
+        return _by_sender([entry for entry in await self._catalog.entries(TABLE) if entry.properties.get("troubled")])
 
     async def read(self, sender: str, day: str, *, after: str | None = None, limit: int = 100) -> DeliveryPage:
         """Read a part of a partition."""
@@ -75,6 +78,14 @@ class EntityDeliveries:
         """Empty a partition, then take its name from the catalog."""
         await delete_range(self._store, TABLE, keys.delivery_partition(sender, day))
         await self._catalog.remove(TABLE, keys.join(day, keys.encode(sender)))
+
+
+def _by_sender(entries: Sequence[Entity]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in reversed(entries):
+        day, _, sender = entry.row.partition("~")
+        found.setdefault(keys.decode(sender), []).append(day)
+    return found
 
 
 def _properties(delivery: Delivery) -> Mapping[str, Value]:

@@ -76,3 +76,15 @@ async def test_a_name_that_was_removed_can_come_back(store: SqliteStore) -> None
     assert await catalog.names("g") == []
     await catalog.add("g", "a")
     assert await catalog.names("g") == ["a"]
+
+
+async def test_what_is_noted_later(store: SqliteStore) -> None:
+    """A column may be added to a name that is known, and stays when the name is added without it."""
+    catalog = Catalog(store)
+    await catalog.add("g", "a")
+    await catalog.add("g", "a", troubled=True)
+    await Catalog(store).add("g", "a")
+    assert [(entry.row, dict(entry.properties)) for entry in await catalog.entries("g")] == [("a", {"troubled": True})]
+    await catalog.remove("g", "a")
+    await catalog.add("g", "a")
+    assert [(entry.row, dict(entry.properties)) for entry in await catalog.entries("g")] == [("a", {})]

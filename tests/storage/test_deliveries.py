@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from registrail.compose import UseCases
 from registrail.instants import Instant
-from registrail.ports import Delivery
+from registrail.ports import Delivery, Outcome
 from registrail.query import DeliveryFilter
 from registrail.storage.catalog import Catalog
 from registrail.storage.deliveries import EntityDeliveries, delivery_id
@@ -122,6 +122,26 @@ async def test_long_texts_are_cut(store: SqliteStore) -> None:
     assert found is not None
     assert found.problem is not None
     assert (len(found.path), len(found.problem)) == (1_024, 8_000)
+
+
+async def test_days_with_trouble(store: SqliteStore) -> None:
+    """They are noted, whatever else came on that day before or after, until the day is forgotten."""
+    made: list[tuple[int, str, Outcome]] = [
+        (0, "acr", "accepted"),
+        (0, "acr", "rejected"),
+        (0, "acr", "ignored"),
+        (1, "acr", "accepted"),
+        (2, "acr", "failed"),
+        (2, "harbor", "accepted"),
+    ]
+    for days, sender, outcome in made:
+        received_at = NOON.plus(timedelta(days=days, seconds=len(outcome)))
+        await log(store).record(replace(delivery(days, sender, received_at), outcome=outcome))
+    opened = log(store)
+    assert await opened.troubled() == {"acr": ["2026-06-17", "2026-06-15"]}
+    assert await opened.days() == {"acr": ["2026-06-17", "2026-06-16", "2026-06-15"], "harbor": ["2026-06-17"]}
+    await opened.forget("acr", "2026-06-17")
+    assert await opened.troubled() == {"acr": ["2026-06-15"]}
 
 
 async def test_newest_first_over_days_and_senders(store: SqliteStore, app: UseCases) -> None:

@@ -2,6 +2,7 @@
 // at once when they are seen again, and honestly when the app does not answer.
 const isPolled = (element) => element?.getAttribute?.("hx-trigger")?.includes("every");
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const texts = new Map(); // what the polled parts were made of last
 let updatedAt = new Date();
 
 function isInUse(element) {
@@ -21,6 +22,13 @@ export function watchRefreshes(arrived) {
   document.addEventListener("htmx:before:request", (event) => {
     const polled = isPolled(event.target);
     if (polled && (document.hidden || isInUse(event.target))) event.preventDefault();
+  });
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { sourceElement, text } = event.detail.ctx ?? {};
+    if (!isPolled(sourceElement) || !sourceElement.id) return;
+    // The browser asks with If-None-Match by itself, and hands us what it has after a 304: nothing to do then.
+    if (texts.get(sourceElement.id) === text) event.preventDefault();
+    else texts.set(sourceElement.id, text);
   });
   document.addEventListener("htmx:after:swap", () => {
     arrived(document);
