@@ -108,10 +108,11 @@ function told(stretch, name) {
   return [...lines, open];
 }
 
-/** Who did it, as the label ends. */
+/** Who did it, as the label ends; names may be very long. */
 function by(label) {
   const at = label.lastIndexOf(", by ");
-  return at < 0 ? "" : label.slice(at);
+  if (at < 0) return "";
+  return label.length - at > 80 ? `${label.slice(at, at + 79)}…` : label.slice(at);
 }
 
 function line(kind, text, inner) {
