@@ -133,12 +133,16 @@ function draw(force = false) {
   host.classList.add("drawn");
 }
 
-document.addEventListener("registrail:swapped", () => draw());
+let opened = [];
+document.addEventListener("htmx:before:swap", () => {
+  opened = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
+});
+document.addEventListener("registrail:swapped", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", ""); // what the viewer opened stays open
+  draw();
+});
 document.addEventListener("registrail:theme", () => draw(true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
-document.addEventListener("htmx:before:morph:attr", (event) => {
-  if (event.detail.attrName === "open") event.preventDefault(); // what the viewer opened stays open
-});
 new ResizeObserver(([{ contentRect }]) => {
   if (chart && Math.round(contentRect.width) !== chart.width) chart.setSize({ width: Math.round(contentRect.width), height: HEIGHT });
 }).observe(document.getElementById("chart"));
