@@ -29,6 +29,8 @@ class Settings:
         access_keys: `REGISTRAIL_ACCESS_KEYS`: who may read, and who may replay; `name:role:sha256`, comma-separated.
         operators: `REGISTRAIL_OPERATORS`: object ids or names of signed-in people who may replay; in lower case.
         on_azure: whether this is the platform instead of somebody's desk (`WEBSITE_INSTANCE_ID` is set).
+        site: what the function app is called (`WEBSITE_SITE_NAME`), if the platform says so.
+        resource_group: where the function app is (`WEBSITE_RESOURCE_GROUP`), likewise.
         behind_sign_in: whether the platform signs people in before they reach the app (`WEBSITE_AUTH_ENABLED`).
     """
 
@@ -43,6 +45,8 @@ class Settings:
     access_keys: tuple[AccessKey, ...] = ()
     operators: frozenset[str] = frozenset()
     on_azure: bool = False
+    site: str | None = None
+    resource_group: str | None = None
     behind_sign_in: bool = False
 
     @classmethod
@@ -83,6 +87,8 @@ class Settings:
             access_keys=access_keys,
             operators=frozenset(re.split(r"[,;\s]+", given.get("REGISTRAIL_OPERATORS", "").lower())) - {""},
             on_azure="WEBSITE_INSTANCE_ID" in given,
+            site=given.get("WEBSITE_SITE_NAME"),
+            resource_group=given.get("WEBSITE_RESOURCE_GROUP"),
             behind_sign_in=given.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         )
         problems += [f"REGISTRAIL_ACCESS_KEYS: {problem}" for problem in wrong_keys]

@@ -1,6 +1,7 @@
 """Lists of deliveries."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,3 +95,33 @@ async def page_of_deliveries(
     )
     stretch = await newest(sources, position and position[0], plan)
     return DeliveryList(*cut(stretch, wanted.admits, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The last deliveries of one sender, newest first, and the day of the first that is still in the log."""
+
+    deliveries: Sequence[Delivery]
+    first_day: str
+
+
+async def recent_deliveries(log: DeliveryLog, *, limit: int, requests: int) -> Mapping[str, Recent]:
+    """For each sender the last deliveries: about `limit` of them, or as many as lie on the days that can be read.
+
+    Args:
+        log: where they are.
+        limit: how many are enough.
+        requests: the most requests to the store, if there are fewer senders than that.
+    """
+    days = await log.days()
+    reads = max(1, (requests - 1) // max(1, len(days)))
+
+    async def of(sender: str) -> Recent:
+        found: list[Delivery] = []
+        for day in days[sender][:reads]:
+            found += (await log.read(sender, day, limit=limit)).deliveries
+            if len(found) >= limit:
+                break
+        return Recent(found, days[sender][-1])
+
+    return dict(zip(days, await asyncio.gather(*map(of, days)), strict=True))

@@ -1,7 +1,7 @@
 """Everything that can be asked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from registrail.instants import Instant
 from registrail.ports import Clock, Delivery, DeliveryLog, Journal, Marks
 from registrail.projections import Activity, Asked, HistoryLists, Period
 from registrail.query.activity import ActivityFilter, Series
-from registrail.query.deliveries import DeliveryFilter, DeliveryList, page_of_deliveries
+from registrail.query.deliveries import DeliveryFilter, DeliveryList, Recent, page_of_deliveries, recent_deliveries
 from registrail.query.dossiers import Dossier, dossier
 from registrail.query.events import EventFilter, EventList, Events
 from registrail.query.history import History
@@ -102,6 +102,10 @@ class Query:
             InvalidParameterError: the cursor is not one that this method gave.
         """
         return await page_of_deliveries(self.deliveries, wanted, limit=limit, cursor=cursor, requests=requests)
+
+    async def recent_deliveries(self, *, limit: int, requests: int) -> Mapping[str, Recent]:
+        """For each sender the last deliveries, with at most so many requests to the store."""
+        return await recent_deliveries(self.deliveries, limit=limit, requests=requests)
 
     async def delivery(self, delivery_id: str) -> Delivery | None:
         """One request of a sender, with its body."""

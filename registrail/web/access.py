@@ -15,7 +15,7 @@ from registrail import access
 from registrail.access import Principal
 from registrail.ports import Clock
 from registrail.settings import Settings
-from registrail.web.problems import problem
+from registrail.web.problems import refused
 from registrail.web.rendering import page
 
 LOGIN: Final = "/login"
@@ -40,7 +40,8 @@ _log = logging.getLogger("registrail.web")
 _PLATFORM_LOGIN: Final = "/.auth/login/aad"
 _KEY_PARAMETERS: Final = frozenset({"access_key", "access_token", "api_key", "apikey", "key", KEY_HEADER})
 _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
-_LONGEST_FORM: Final = 10_000
+LONGEST_FORM: Final = 10_000
+"""Bytes."""
 _LONGEST_NEXT: Final = 2_000
 
 
@@ -52,12 +53,12 @@ class Refusal:
     detail: str
     can_sign_in: bool = False
 
-    def response(self) -> Response:
+    def response(self, request: Request) -> Response:
         """Tell it."""
         if self.status != HTTPStatus.UNAUTHORIZED:
-            return problem(self.status, self.detail)
+            return refused(request, self.status, self.detail)
         error = "" if self.can_sign_in else ', error="invalid_token"'
-        return problem(self.status, self.detail, {"WWW-Authenticate": f'Bearer realm="registrail"{error}'})
+        return refused(request, self.status, self.detail, {"WWW-Authenticate": f'Bearer realm="registrail"{error}'})
 
 
 def who_asks(request: Request, settings: Settings, clock: Clock) -> Principal | Refusal:
@@ -137,6 +138,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_https(request: Request, settings: Settings) -> bool:
+    """Whether the browser speaks https, be it to a proxy or to the platform in front of the app."""
+    forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    return settings.on_azure or request.url.scheme == "https" or forwarded == "https"
+
+
 def _secure(request: Request, settings: Settings) -> bool:
     """Whether the cookie is for https only: always, but on http to this machine."""
     return settings.on_azure or request.url.scheme == "https" or not is_loopback(request.url.hostname or "")
@@ -155,12 +162,11 @@ def router(settings: Settings, clock: Clock) -> APIRouter:
     pages = APIRouter(include_in_schema=False)
 
     def form_page(request: Request, wanted: str, wrong: str | None = None) -> Response:
-        in_clear = _secure(request, settings) and request.url.scheme != "https" and not settings.on_azure
         context = {
             "next": wanted,
             "wrong": wrong,
             "platform": _PLATFORM_LOGIN if settings.behind_sign_in and settings.on_azure else None,
-            "needs_https": in_clear and request.headers.get("x-forwarded-proto") != "https",
+            "needs_https": _secure(request, settings) and not is_https(request, settings),
         }
         response = page(request, "login.html", context, HTTPStatus.UNAUTHORIZED if wrong else HTTPStatus.OK)
         response.headers["Cache-Control"] = "no-store"
@@ -187,7 +193,7 @@ def router(settings: Settings, clock: Clock) -> APIRouter:
 
     @pages.post(LOGIN)
     async def sign_in(request: Request) -> Response:
-        form = _form(await request.body())
+        form = form_of(await request.body())
         wanted, key = local(form.get("next")), form.get("key", "").strip()
         if not settings.access_keys:
             return RedirectResponse(wanted, HTTPStatus.SEE_OTHER)
@@ -205,9 +211,9 @@ def router(settings: Settings, clock: Clock) -> APIRouter:
     return pages
 
 
-def _form(body: bytes) -> dict[str, str]:
+def form_of(body: bytes) -> dict[str, str]:
     """A form's fields; none if it is no form or far too long."""
-    if len(body) > _LONGEST_FORM:
+    if len(body) > LONGEST_FORM:
         return {}
     try:
         return {name: values[0] for name, values in parse_qs(body.decode(), max_num_fields=10).items()}

@@ -20,6 +20,7 @@ from registrail.web import (
     list_pages,
     pages,
     reference,
+    setup_pages,
 )
 from registrail.web.description import DescribedApp
 from registrail.web.etags import ETags
@@ -65,6 +66,7 @@ def web_app(query: Query, ingest: Ingest, settings: Settings) -> FastAPI:
     app.include_router(list_pages.router(query))
     app.include_router(delivery_pages.router(query, ingest))
     app.include_router(history_pages.router(query))
+    app.include_router(setup_pages.router(query, ingest, settings))
     app.mount(assets.PREFIX, assets.serve, name="static")
     handle_problems(app)
     app.add_middleware(ETags, prefix=f"{API}/")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,11 +21,12 @@ from registrail.web.access import (
     LOGOUT,
     Refusal,
     has_key_in_address,
+    is_https,
     is_loopback,
     sign_in_address,
     who_asks,
 )
-from registrail.web.problems import problem
+from registrail.web.problems import API, problem, refused
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -36,7 +37,10 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     # Not `no-referrer`: with it browsers say `Origin: null` for our own forms.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
+HSTS: Final = "max-age=31536000"
+"""For a year; not for hosts below ours, which may be other people's."""
 HEALTH: Final = "/api/health"
 STATIC: Final = "/static/"
 SAFE: Final = frozenset({"GET", "HEAD"})
@@ -65,6 +69,7 @@ class Guard:
                 (name, value) for name, value in scope["headers"] if not name.lower().startswith(OF_THE_PLATFORM)
             ]
             scope = {**scope, "headers": headers}
+        request = Request(scope)
         begun = False
 
         async def secured(message: Message) -> None:
@@ -74,40 +79,42 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if is_https(request, self._settings) and not is_loopback(_host(request.headers) or "localhost"):
+                    headers.setdefault("Strict-Transport-Security", HSTS)
             await send(message)
 
         try:
-            refused = self._refusal(Request(scope))
-            await (refused or self._app)(scope, receive, secured)
+            refusal = self._refusal(request)
+            await (refusal or self._app)(scope, receive, secured)
         except Exception:
             if begun:
                 raise  # the server breaks the connection, so that nobody takes half an answer for a whole one
             _log.exception("request failed", extra=_what(scope))
-            failed = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something unexpected happened; the app's log has it")
-            await failed(scope, receive, secured)
+            await _failed(request)(scope, receive, secured)
 
     def _refusal(self, request: Request) -> Response | None:
         """Why a request is not passed on, if it is not."""
         settings, path = self._settings, request.scope["path"]
         host = _host(request.headers)
         if host is None:
-            return problem(HTTPStatus.BAD_REQUEST, "the header Host cannot be read")
+            return refused(request, HTTPStatus.BAD_REQUEST, "the header Host cannot be read")
         if not settings.on_azure and not settings.access_keys and not _is_loopback_or_address(host):
-            return problem(
+            return refused(
+                request,
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "without access keys this app answers only to localhost and to IP addresses, so that no other site can "
                 "have its name point here; to serve it under a name, set REGISTRAIL_ACCESS_KEYS",
             )
         if has_key_in_address(request):
-            return problem(HTTPStatus.BAD_REQUEST, INTO_A_LOG)
+            return refused(request, HTTPStatus.BAD_REQUEST, INTO_A_LOG)
         asking = who_asks(request, settings, self._clock)
         principal = asking if isinstance(asking, Principal) else None
         request.state.principal = principal
         request.state.may_read = principal is not None
-        by_cookie = principal is not None and principal.means == "session"
-        if request.method not in SAFE and _from_elsewhere(request.headers, by_cookie=by_cookie):
-            return problem(HTTPStatus.FORBIDDEN, "this was sent from a page of another site")
-        if path == HEALTH or (settings.access_keys and (path in {LOGIN, LOGOUT} or path.startswith(STATIC))):
+        must_say = _is_browsers(request, principal)
+        if request.method not in SAFE and _from_elsewhere(request.headers, must_say=must_say):
+            return refused(request, HTTPStatus.FORBIDDEN, "this was sent from a page of another site")
+        if path == HEALTH or path.startswith(STATIC) or (settings.access_keys and path in {LOGIN, LOGOUT}):
             return None
         return self._role_refusal(request, asking)
 
@@ -118,17 +125,27 @@ class Guard:
             if asking.can_sign_in and wants_page:
                 to = sign_in_address(request, self._settings)
                 return RedirectResponse(to, HTTPStatus.SEE_OTHER, {"Cache-Control": "no-store"})
-            return asking.response()
+            return asking.response(request)
         if request.method in SAFE or request.scope["path"] == LOGOUT:
             return None
         if asking.may("operator"):
             _log.info("operator request", extra={"by": asking.name, "means": asking.means, **_what(request.scope)})
             return None
         who = f"{asking.name!r} has the role {asking.role}"
-        return problem(HTTPStatus.FORBIDDEN, f"this needs the role operator, and {who}", role="operator")
+        return refused(request, HTTPStatus.FORBIDDEN, f"this needs the role operator, and {who}", role="operator")
 
 
-def _what(scope: Scope) -> dict[str, str]:
+def _failed(request: Request) -> Response:
+    """500; in plain words where the page about it fails, too."""
+    detail = "something unexpected happened; the app's log has it"
+    try:
+        return refused(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    except Exception:  # noqa: BLE001 - this is the last resort
+        _log.exception("the page about a failed request failed", extra=_what(request.scope))
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+
+
+def _what(scope: Mapping[str, Any]) -> dict[str, str]:
     """What is asked, without the query: it may hold what is nobody's business."""
     return {"method": scope["method"], "path": scope["path"]}
 
@@ -152,10 +169,18 @@ def _is_loopback_or_address(host: str) -> bool:
         return False
 
 
-def _from_elsewhere(headers: Headers, *, by_cookie: bool) -> bool:
+def _is_browsers(request: Request, principal: Principal | None) -> bool:
+    """Whether only browsers make such a request: it has a cookie, or is one of our forms; programs use the API."""
+    path = request.scope["path"]
+    if not path.startswith(f"{API}/") and path not in {LOGIN, LOGOUT}:
+        return True
+    return principal is not None and principal.means in {"session", "sign-in"} and "cookie" in request.headers
+
+
+def _from_elsewhere(headers: Headers, *, must_say: bool) -> bool:
     """Whether a browser says that another site's page makes the request; programs say nothing.
 
-    Browsers that send a cookie say something, so with a cookie silence is suspicious.
+    Browsers always say something, so where only they can be, silence is suspicious.
     Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
@@ -163,4 +188,4 @@ def _from_elsewhere(headers: Headers, *, by_cookie: bool) -> bool:
         return site not in {"none", "same-origin"}
     if origin is not None:
         return origin.partition("://")[2].lower() != headers.get("host", "").lower()
-    return by_cookie
+    return must_say

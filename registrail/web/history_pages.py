@@ -13,13 +13,13 @@ from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
 from registrail.query import DeleteFilter, PushFilter, Query
 from registrail.timeline import time_of
-from registrail.web.history_problems import Absent, HistoryRoute, missing
 from registrail.web.image_view import digest_view, tag_view
 from registrail.web.image_words import pull_commands
 from registrail.web.lanes import LANE
 from registrail.web.parameters import moment, registry_name
 from registrail.web.rendering import link, page
 from registrail.web.repository_view import AT_ONCE, Wanted, newest_pushes, table, view
+from registrail.web.trouble import Absent, PageRoute, missing
 
 ROWS: Final = 100
 PUSHES: Final = 10
@@ -33,7 +33,7 @@ _SHORT_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9
 
 def router(query: Query) -> APIRouter:
     """The routes, with what they ask."""
-    pages = APIRouter(include_in_schema=False, route_class=HistoryRoute)
+    pages = APIRouter(include_in_schema=False, route_class=PageRoute)
     _add_lists(pages, query)
     _add_repository(pages, query)
     _add_images(pages, query)

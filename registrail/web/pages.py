@@ -10,10 +10,10 @@ from registrail.pushes import Push
 from registrail.query import Query
 from registrail.query.overview import MOST_REGISTRIES, ROWS
 from registrail.web import chart
-from registrail.web.history_problems import Absent, HistoryRoute, missing
 from registrail.web.overview_view import RANGES, series, shown, summary
 from registrail.web.parameters import moment, registry_name
 from registrail.web.rendering import page
+from registrail.web.trouble import Absent, PageRoute, missing
 
 SAMPLE_ENDING: Final = ".example"
 """Registries that cannot exist (RFC 2606): what the local host fills an empty store with."""
@@ -29,7 +29,7 @@ SENDERS: Final = {
 
 def router(query: Query) -> APIRouter:
     """The route, with what it asks."""
-    pages = APIRouter(include_in_schema=False, route_class=HistoryRoute)
+    pages = APIRouter(include_in_schema=False, route_class=PageRoute)
 
     @pages.api_route("/", methods=["GET", "HEAD"])
     async def overview(  # noqa: PLR0913, PLR0917 - one for each parameter

@@ -16,9 +16,25 @@ from starlette.exceptions import HTTPException
 
 from registrail.errors import InvalidParameterError, StorageError
 from registrail.web.description import operation_of, right
+from registrail.web.trouble import Absent, told
 
 API: Final = "/api"
 
+_TITLES: Final[Mapping[int, str]] = {
+    HTTPStatus.BAD_REQUEST: "This address does not work",
+    HTTPStatus.UNAUTHORIZED: "This key opens nothing here",
+    HTTPStatus.FORBIDDEN: "This is not for you",
+    HTTPStatus.NOT_FOUND: "There is no such page",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address takes something else",
+    HTTPStatus.MISDIRECTED_REQUEST: "This app does not answer to that name",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The store does not answer",
+}
+_SAID: Final[Mapping[int, str]] = {
+    HTTPStatus.NOT_FOUND: "nothing is at this address; perhaps it was cut, or a letter is wrong",
+    HTTPStatus.METHOD_NOT_ALLOWED: "a page was asked for, but this address only takes what a form sends",
+}
+"""For browsers, in place of the framework's words."""
 _SHOWN: Final = 64
 _LIKENESS: Final = 0.5
 _UNKNOWN: Final = "unknown_parameter"
@@ -34,6 +50,21 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
     return Response(
         json.dumps(body), status, {**kept_by_nobody, **wait, **(headers or {})}, media_type="application/problem+json"
     )
+
+
+def refused(
+    request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: object
+) -> Response:
+    """Describe a problem to who asks: on a page to a browser that asks for one, as RFC 9457 to everybody else."""
+    if request.url.path.startswith(f"{API}/") or "text/html" not in request.headers.get("accept", ""):
+        return problem(status, detail, headers, **more)
+    answer = told(request, status, Absent(_TITLES.get(status, HTTPStatus(status).phrase), "", _sentence(detail)))
+    answer.headers.update(headers or {})
+    return answer
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -129,10 +160,13 @@ def _expected(request: Request, parameter: str) -> dict[str, str]:
     return {"expected": right(document, found[0])} if found else {}
 
 
-async def _storage_trouble(_: Request, error: Exception) -> Response:
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), reason=cast("StorageError", error).reason)
+async def _storage_trouble(request: Request, error: Exception) -> Response:
+    return refused(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error), reason=cast("StorageError", error).reason)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     known = cast("HTTPException", error)
-    return problem(known.status_code, str(known.detail), known.headers)
+    detail = str(known.detail)
+    if detail == HTTPStatus(known.status_code).phrase and "text/html" in request.headers.get("accept", ""):
+        detail = _SAID.get(known.status_code, detail)
+    return refused(request, known.status_code, detail, known.headers)

@@ -1,6 +1,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from html import unescape
 from typing import Any, Final
 
@@ -8,11 +9,13 @@ import httpx
 import pytest
 
 from registrail.compose import UseCases, use_cases
+from registrail.query import DeliveryFilter
 from registrail.senders.sender import Request
 from registrail.settings import Settings
 from registrail.storage.sqlite import SqliteStore
 from registrail.web.app import web_app
 from registrail.web.delivery_pages import REQUESTS, ROWS
+from tests.broken import Broken
 from tests.conftest import Clock
 from tests.counting import Counting
 
@@ -72,7 +75,7 @@ async def test_the_list_tells_what_came(app: UseCases, http: httpx.AsyncClient) 
     ping = await received(app, {"action": "ping"})
     html = await page(http, "/deliveries")
     assert set(ids(html)) == {good, bad, ping}
-    for told in ("accepted push team/app : v1", "rejected the body is not JSON", "ignored nothing to record"):
+    for told in ("accepted push team/app : v1", "rejected the body is not JSON", "ignored ping"):
         assert told in text_of(html)
 
 
@@ -266,6 +269,105 @@ async def test_what_strangers_write_stays_text(app: UseCases, http: httpx.AsyncC
         html = await page(http, path)
         assert re.findall("<(?:script(?! src)|img(?! src=./static))", html) == []
         assert name in text_of(html)
+
+
+# Replay
+
+BROWSER: Final = {"sec-fetch-site": "same-origin", "accept": "text/html"}
+
+
+async def test_replaying(app: UseCases, clock: Clock, http: httpx.AsyncClient) -> None:
+    """The page asks first, does it when told so, and says what came of it and what it was before."""
+    delivery = await received(app, b"{}", "harbor")
+    logged = await app.query.delivery(delivery)
+    assert logged is not None
+    whole = json.dumps({"events": [PUSH]}).encode()
+    await app.ingest.deliveries.record(replace(logged, sender="distribution", body=whole, body_bytes=len(whole)))
+    delivery = delivery.replace("harbor", "distribution")
+    clock.advance(minutes=5)
+    assert 'href="/delivery/replay?id=' in await page(http, "/delivery", id=delivery)
+    asked = await page(http, "/delivery/replay", id=delivery)
+    assert '<form class="actions" method="post" action="/delivery/replay">' in asked
+    assert "Outcome so far rejected As it is read today 1 event" in text_of(asked)
+    assert (await app.query.delivery(delivery)).replayed_at is None  # type: ignore[union-attr]
+    answer = await http.post("/delivery/replay", data={"id": delivery}, headers=BROWSER)
+    assert (answer.status_code, answer.headers["cache-control"]) == (303, "no-store")
+    html = text_of(await page(http, answer.headers["location"]))
+    assert "Replayed 0 s ago : it was rejected, and now it is accepted . 1 event is stored, each once." in html
+    assert len((await http.get("/api/events")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "sender", "told"),
+    [
+        (b"[" * 1_100_000, "acr", "of the body's 1100000 bytes"),
+        (PUSH, "quay", "there is no sender 'quay'"),
+    ],
+)
+async def test_what_cannot_be_replayed(
+    app: UseCases, http: httpx.AsyncClient, said: Any, sender: str, told: str
+) -> None:
+    """The page says why, and nothing happens."""
+    delivery = await received(app, said)
+    logged = await app.query.delivery(delivery)
+    assert logged is not None
+    await app.ingest.deliveries.record(replace(logged, sender=sender))
+    delivery = delivery.replace("acr", sender)
+    answer = await http.post("/delivery/replay", data={"id": delivery}, headers=BROWSER)
+    assert (answer.status_code, told in unescape(answer.text)) == (409, True)
+    assert (await app.query.delivery(delivery)).replayed_at is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"", 404), (b"id=acr~1", 404), (b"\xff", 404), (b"id=" + b"x" * 20_000, 413)]
+)
+async def test_forms_that_no_page_sends(http: httpx.AsyncClient, body: bytes, status: int) -> None:
+    """They are answered with a page, too."""
+    headers = BROWSER | {"content-type": "application/x-www-form-urlencoded"}
+    answer = await http.post("/delivery/replay", content=body, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "address", ["/delivery?id=acr~1&was=<script>", "/delivery?id=acr~1&was=rejected", "/delivery/replay?id=acr~1"]
+)
+async def test_an_address_claims_no_result(app: UseCases, http: httpx.AsyncClient, address: str) -> None:
+    """A link cannot make the page say that something was replayed, and looking at a page changes nothing."""
+    delivery = await received(app, b"{")
+    html = await page(http, address.replace("acr~1", delivery))
+    assert ("Replayed" in html, "<script>" in html) == (False, False)
+    assert (await app.query.delivery(delivery)).replayed_at is None  # type: ignore[union-attr]
+
+
+async def test_a_ping(app: UseCases, http: httpx.AsyncClient) -> None:
+    """It goes the way of a sender's, and its page says what it shows and what it does not."""
+    assert 'action="/deliveries/ping"' in await page(http, "/deliveries")
+    answer = await http.post("/deliveries/ping", headers=BROWSER)
+    assert answer.status_code == 303
+    text = text_of(await page(http, answer.headers["location"]))
+    assert "This app pinged itself" in text
+    assert "az acr webhook ping" in text
+    [logged] = (await app.query.delivered(DeliveryFilter(), limit=10)).items
+    assert (logged.sender, logged.outcome, logged.path) == ("acr", "ignored", "/hooks/acr")
+
+
+# Trouble
+
+
+async def test_the_store_does_not_answer(clock: Clock) -> None:
+    """503 with a page that offers to try again, and no stack trace; also where something was to be changed."""
+    app = use_cases(Broken(), Settings(storage="sqlite:///:memory:"), clock)
+    transport = httpx.ASGITransport(web_app(app.query, app.ingest, Settings(storage="sqlite:///:memory:")))
+    delivery = "acr~2516068130002212219~16cd26939f51"
+    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost") as http:
+        for path in ("/deliveries", f"/delivery?id={delivery}", f"/delivery/replay?id={delivery}"):
+            html = await page(http, path, 503)
+            assert "The store does not answer" in html
+            assert f'href="{path}">Try again' in html
+        for path in ("/deliveries/ping", "/delivery/replay"):
+            answer = await http.post(path, data={"id": delivery}, headers=BROWSER)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+            assert "Traceback" not in answer.text
 
 
 @pytest.mark.parametrize("delivery", ["", "acr", "acr~2516068130002212219~16cd26939f51", "é~%00~x", "x" * 3000])

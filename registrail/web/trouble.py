@@ -1,4 +1,4 @@
-"""What goes wrong on the history's pages, told on a page that says where to go on."""
+"""What goes wrong, told on a page that says where to go on."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from registrail.web.rendering import page
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """What there is not.
+    """What there is not, or what did not work.
 
     Attributes:
         subject: what was asked for.
@@ -29,30 +29,33 @@ class Absent:
 
 def missing(request: Request, absent: Absent) -> Response:
     """404."""
-    return _told(request, HTTPStatus.NOT_FOUND, absent)
+    return told(request, HTTPStatus.NOT_FOUND, absent)
 
 
-class HistoryRoute(APIRoute):
-    """Answers what is raised on purpose with a page."""
+def told(request: Request, status: int, absent: Absent) -> Response:
+    """A page about it."""
+    again = str(request.url.replace(scheme="", netloc="")) if request.method == "GET" else None
+    answer = page(request, "missing.html", {"absent": absent, "again": again, "status": status}, status)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = "10"
+    return answer
+
+
+class PageRoute(APIRoute):
+    """Answers what is raised on purpose with a page, whoever asks."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap what the route does."""
         handle = super().get_route_handler()
 
-        async def told(request: Request) -> Response:
+        async def pages_only(request: Request) -> Response:
             try:
                 return await handle(request)
             except InvalidParameterError as error:
-                return _told(request, HTTPStatus.BAD_REQUEST, Absent("This address does not work", "", str(error)))
+                absent = Absent("This address does not work", "", str(error))
+                return told(request, HTTPStatus.BAD_REQUEST, absent)
             except StorageError as error:
                 text = f"{error}. Nothing that was acknowledged is lost; reload the page in a while."
-                answer = _told(request, HTTPStatus.SERVICE_UNAVAILABLE, Absent("The store does not answer", "", text))
-                answer.headers["Retry-After"] = "10"
-                return answer
+                return told(request, HTTPStatus.SERVICE_UNAVAILABLE, Absent("The store does not answer", "", text))
 
-        return told
-
-
-def _told(request: Request, status: HTTPStatus, absent: Absent) -> Response:
-    context = {"absent": absent, "address": str(request.url.replace(scheme="", netloc="")), "status": status}
-    return page(request, "missing.html", context, status)
+        return pages_only
