@@ -12,11 +12,11 @@ from fastapi.responses import RedirectResponse
 from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
 from registrail.query import EventFilter, PushFilter, Query
-from registrail.web.history_problems import Absent, HistoryRoute, missing
 from registrail.web.pages import SENDERS
 from registrail.web.parameters import moment, registry_name
 from registrail.web.push_view import push_view
 from registrail.web.rendering import link, page
+from registrail.web.trouble import Absent, PageRoute, missing
 
 ROWS: Final = 100
 TOGETHER: Final = 3
@@ -46,7 +46,7 @@ class Listing:
 
 def router(query: Query) -> APIRouter:
     """The routes, with what they ask."""
-    pages = APIRouter(include_in_schema=False, route_class=HistoryRoute)
+    pages = APIRouter(include_in_schema=False, route_class=PageRoute)
     events = Listing("events", EVENTS, EventFilter, query.events)
     pushes = Listing("pushes", PUSHES, PushFilter, query.pushes)
 

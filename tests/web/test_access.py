@@ -304,10 +304,10 @@ async def test_a_session_opens_until_it_ends(app: UseCases, clock: Clock) -> Non
     """Twelve hours; then the browser is sent to sign in again."""
     async with client(app, KEYED) as http:
         await signed_in(http, READER)
-        assert (await http.get("/", headers=PAGE)).status_code == 200
+        assert (await http.get("/deliveries", headers=PAGE)).status_code == 200
         assert "You are signed in" in (await http.get("/login", headers=PAGE)).text
         clock.advance(hours=12)
-        assert (await http.get("/", headers=PAGE)).status_code == 303
+        assert (await http.get("/deliveries", headers=PAGE)).status_code == 303
         assert "You are signed in" not in (await http.get("/login", headers=PAGE)).text
 
 

@@ -64,7 +64,7 @@ async def delivered(app: UseCases) -> str:
 
 
 EVERYTHING: Final = [
-    ("GET", "/", 200),
+    ("GET", "/", 303),
     ("GET", "/deliveries", 200),
     ("GET", "/delivery?id=x", 404),
     ("GET", "/delivery/replay?id=x", 404),
