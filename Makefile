@@ -89,7 +89,7 @@ endef
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-wire \
-  acr-import-base acr-build acr-run acr-task base-digest bicep image audit sbom package release-notes \
+  acr-import-base acr-build acr-run acr-task base-digest bicep image test-image audit sbom package release-notes \
   test test-browser test-infra test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
@@ -168,7 +168,7 @@ acr-run: ## Builds the image in REGISTRY, tests it there, and pushes it if the t
 acr-task: ## Has REGISTRY do that by itself: GROUP= SOURCE= (docs/acr-tasks.md), GIT_TOKEN in the environment
 	$(call need,REGISTRY,myregistry)
 	$(call need,GROUP,its-resource-group)
-	$(call need,SOURCE,'https://github.com/OWNER/registrail.git\#main')
+	$(call need,SOURCE,'https://github.com/OWNER/registrail.git#main')
 	az deployment group create --resource-group $(GROUP) --name registrail-task --template-file infra/tasks/task.bicep --output none \
 	  --parameters registryName=$(REGISTRY) source='$(SOURCE)' $(if $(POOL),agentPoolName=$(POOL)) sourceToken="$$GIT_TOKEN"
 
@@ -185,7 +185,13 @@ image: ## Builds the container image and runs the task's steps in it; needs Dock
 	docker run --rm --entrypoint python --env REGISTRAIL_STORAGE=sqlite:///:memory: registrail:local -W error function_app.py
 	docker run --rm --entrypoint sh --volume "$$PWD:/workspace:ro" --workdir /workspace registrail:local infra/tasks/test.sh
 
-audit: $(SUPPLY) ## Known vulnerabilities of what the app installs; needs pypi.org
+test-image: $(DEV) ## The image's steps without Docker, in a fresh Python; TESTS=tests also runs the tests as the task does
+	.venv/bin/python tools/infra/image_steps.py \
+	  --python "$$(for python in $(or $(PYTHON_NEWEST),python3.13 $$HOME/.pyenv/versions/3.13*/bin/python3.13) .venv/bin/python; do \
+	    $$python -c '' 2>/dev/null && command -v $$python && break; done)" \
+	  $(if $(TESTS),--tests $(TESTS))
+
+audit: $(SUPPLY) ## Known vulnerabilities of what the app installs; asks the package index
 	.venv/bin/pip-audit --requirement requirements.txt --disable-pip --no-deps
 
 sbom: $(SUPPLY) $(RUNTIME) ## What the app consists of, with licences: dist/registrail.cdx.json (CycloneDX)

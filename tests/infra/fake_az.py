@@ -56,7 +56,7 @@ class FakeAz:
             text=True,
             cwd=ROOT,
             env={"PATH": path, **(environment or {})},
-            timeout=60,
+            timeout=100,
         )
 
     @property

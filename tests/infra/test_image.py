@@ -26,7 +26,7 @@ def lines(keyword: str) -> list[str]:
 def test_hadolint_has_nothing_to_say() -> None:
     """At its strictest."""
     command = [str(BIN / "hadolint"), "--failure-threshold", "style", str(ROOT / "Dockerfile")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own tool
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)  # noqa: S603 - our own tool
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -34,7 +34,7 @@ def test_hadolint_would_say_something(tmp_path: Path) -> None:
     """It is not silent about everything."""
     (tmp_path / "Dockerfile").write_text(SOURCE.replace("USER 10001:10001", "RUN sudo true\nUSER root"), "utf-8")
     command = [str(BIN / "hadolint"), "--failure-threshold", "style", str(tmp_path / "Dockerfile")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own tool
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)  # noqa: S603 - our own tool
     assert done.returncode == 1
     assert "DL3002" in done.stdout
 
@@ -93,7 +93,7 @@ def digest(tmp_path: Path) -> Iterator[Callable[..., subprocess.CompletedProcess
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         where = ["--dockerfile", str(tmp_path / "Dockerfile"), "--registry", f"http://127.0.0.1:{server.server_port}"]
         command = [sys.executable, str(ROOT / "tools/infra/base_digest.py"), *where, *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)  # noqa: S603 - our own
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)  # noqa: S603 - our own
 
     yield run
     server.shutdown()

@@ -146,7 +146,7 @@ def test_without_az_it_says_where_to_get_it(tmp_path: Path) -> None:
     """The hook is plain Python; only `az` is needed."""
     command = [sys.executable, HOOK]
     environment = {**AZD, "PATH": str(tmp_path)}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=60)  # noqa: S603
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=100)  # noqa: S603
     assert done.returncode == 1
     assert "Azure CLI is missing" in done.stderr
 
