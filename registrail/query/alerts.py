@@ -18,8 +18,6 @@ from registrail.replicas import missing_regions
 Severity = Literal["bad", "warn"]
 
 DAY: Final = timedelta(days=1)
-FOLDED_AT_ONCE: Final = 30
-"""Slots that a page has counted while its reader waits; with more of them it says that numbers are behind."""
 GUARDED: Final = frozenset({"latest", "main", "master", "prod", "production", "release", "stable"})
 """Tags whose disappearance breaks what runs."""
 ENOUGH: Final = 5
@@ -41,7 +39,7 @@ class Alert:
 
     Attributes:
         reason: a slug.
-        text: what is the matter, in a sentence; names in it are anybody's.
+        text: what is the matter, in a sentence; names in it are anybody's, between U+2068 and U+2069.
         page: where one acts, with `parameters`.
         action: what one does there.
     """
@@ -75,7 +73,7 @@ def silence(registry: str, last: Instant | None, usual: timedelta | None, now: I
     pause = timedelta(seconds=(now.ticks - last.ticks) / TICKS_PER_SECOND)
     if usual is None or pause > FORGOTTEN or pause <= max(usual * PATIENCE, SHORTEST):
         return []
-    text = f"{registry} has been quiet for {told(pause)}; its longest pause before was {told(usual)}"
+    text = f"{_name(registry)} has been quiet for {told(pause)}; its longest pause before was {told(usual)}"
     parameters = {"registry": registry}
     return [Alert(severity="bad", reason="silence", text=text, page="/set-up", action="Check", parameters=parameters)]
 
@@ -92,7 +90,8 @@ def quiet_channels(registry: str, events: Sequence[RecordedEvent]) -> list[Alert
         before = events[missed:]
         share = sum(sender in recorded.seen for recorded in before) / (len(before) + 1)
         if missed and -missed * math.log(1 - share) > UNLIKELY:
-            text = f"{sender} told of none of the last {missed:,} events of {registry}, which came another way"
+            told_otherwise = f"the last {missed:,} events of {_name(registry)}, which came another way"
+            text = f"{sender} told of none of {told_otherwise}"
             alerts.append(
                 Alert(
                     severity="bad",
@@ -107,12 +106,13 @@ def quiet_channels(registry: str, events: Sequence[RecordedEvent]) -> list[Alert
 
 
 def backlog(registry: str, slots: int, *, rebuilding: bool) -> list[Alert]:
-    """That counts and history are behind."""
+    """That counts and history are behind by some slots, which are too many to be counted while somebody waits."""
     if rebuilding:
-        text = f"The history of {registry} is being rebuilt; what is shown of it is not complete"
+        text = f"The history of {_name(registry)} is being rebuilt; what is shown of it is not complete"
         reason = "rebuilding"
-    elif slots > FOLDED_AT_ONCE:
-        text = f"Events in {slots:,} minutes of {registry} wait to be counted, so its numbers are behind"
+    elif slots:
+        minutes = "one minute" if slots == 1 else f"{slots:,} minutes"
+        text = f"Events in {minutes} of {_name(registry)} wait to be counted, so its numbers are behind"
         reason = "backlog"
     else:
         return []
@@ -133,7 +133,7 @@ def refused_deliveries(deliveries: Iterable[Delivery], now: Instant) -> list[Ale
     for (sender, outcome), some in sorted(found.items()):
         what = "could not be stored" if outcome == "failed" else "refused"
         newest = max(some, key=lambda delivery: delivery.received_at)
-        why = f": {newest.problem[:160]}" if newest.problem else ""
+        why = f": {_name(newest.problem[:160])}" if newest.problem else ""
         number = "One delivery" if len(some) == 1 else f"{len(some):,} deliveries"
         be = "" if outcome == "failed" else " was" if len(some) == 1 else " were"
         alerts.append(
@@ -156,9 +156,10 @@ def guarded_deletes(registry: str, deletions: Iterable[Deletion], now: Instant) 
     for one in deletions:
         gone = sorted(GUARDED & {removed.tag for removed in one.tags})
         if gone and one.at >= since:
-            by = f" by {one.actor}" if one.actor else ""
+            by = f" by {_name(one.actor)}" if one.actor else ""
             were = "was" if len(gone) == 1 else "were"
-            text = f"{one.repository}:{', '.join(gone)} {were} removed from {registry}{by}"
+            image = _name(f"{one.repository}:{', '.join(gone)}")
+            text = f"{image} {were} removed from {_name(registry)}{by}"
             parameters = {"registry": registry, "event": one.event}
             alerts.append(
                 Alert(
@@ -183,9 +184,9 @@ def missing_replicas(registry: str, pushes: Iterable[Push], expected: Collection
     ]
     if not lacking:
         return []
-    names = ", ".join(sorted({region for _, regions in lacking for region in regions}))
+    names = ", ".join(_name(region) for region in sorted({region for _, regions in lacking for region in regions}))
     number = "the last push" if len(lacking) == 1 else f"{len(lacking):,} of the last pushes"
-    text = f"{names} did not report {number} to {registry}"
+    text = f"{names} did not report {number} to {_name(registry)}"
     parameters = {"registry": registry, "event": lacking[0][0].id}
     return [
         Alert(
@@ -207,6 +208,11 @@ def told(length: timedelta) -> str:
             number = seconds // size
             return f"{number} {unit}{'' if number == 1 else 's'}"
     return "less than a minute"
+
+
+def _name(text: str) -> str:
+    """A name that is anybody's, so that it does not turn what is around it (first strong isolate)."""
+    return f"\u2068{text}\u2069"
 
 
 def _begin(period: str) -> datetime:

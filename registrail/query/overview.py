@@ -20,7 +20,7 @@ from registrail.ports import REBUILD, Clock, DeliveryLog, Journal, Mark, Marks
 from registrail.projections import Activity, Asked, HistoryLists, Period
 from registrail.pushes import Push, find
 from registrail.query import alerts
-from registrail.query.alerts import FOLDED_AT_ONCE, Alert
+from registrail.query.alerts import Alert
 from registrail.query.journal import JournalSource
 from registrail.query.pages import READS, Budget, Days, Plan, Stretch, newest
 from registrail.query.pushes import time_behind
@@ -31,6 +31,8 @@ MOST_REGISTRIES: Final = 8
 """That are looked at together."""
 MOST_REQUESTS: Final = 8
 """With one registry."""
+FOLDED_AT_ONCE: Final = 72
+"""Hours that are counted while a reader waits, if something in them is marked; with more of them numbers are behind."""
 SENDERS: Final = 2
 """Channels in trouble that are looked at, for each registry: as many as a registry usually has."""
 DELIVERIES: Final = 200
@@ -65,7 +67,7 @@ class RegistryOverview:
         periods: with their breakdowns, oldest first.
         events: the newest.
         pushes: the newest; a last one that may be cut is left out.
-        backlog: slots that await a fold.
+        backlog: slots that await a fold, if they are too many.
         rebuilding: whether its history is being worked out anew.
         usual_pause: the longest one between events, if that is known.
         alerts: of this registry alone; none if the span is in the past.
@@ -177,7 +179,8 @@ class Overviews:
 
     async def _registry(self, registry: str, span: Span, marks: Sequence[Mark], reads: int) -> RegistryOverview:
         rebuilding = any(mark.slot == REBUILD for mark in marks)
-        if marks and not rebuilding and len(marks) <= FOLDED_AT_ONCE:
+        hours = {mark.slot[: len("YYYY-MM-DDTHH")] for mark in marks}
+        if marks and not rebuilding and len(hours) <= FOLDED_AT_ONCE:
             await self.summarize.bring_up_to_date(registry)
             marks = ()
         until = None if span.is_live else span.until
