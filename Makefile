@@ -14,6 +14,7 @@ CORE := $(CORE),registrail/storage/keys.py,registrail/storage/entities.py
 
 # The base image: pinned by digest in the Dockerfile; the tag that a task watches.
 PINNED_BASE := $(shell sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)
+BASE_DIGEST := $(shell sed -n 's/^ARG BASE_IMAGE=\([^:]*\):[^@]*@/\1@/p' Dockerfile)
 BASE_NAME   := base/azure-functions-python:4-python3.13
 BASE        ?= $(PINNED_BASE)
 POOL_OPTION  = $(if $(POOL),--agent-pool $(POOL))
@@ -155,7 +156,7 @@ bench-wire: $(DEV) $(AZURITE) ## What our codec for Table Storage costs, beside 
 
 acr-import-base: ## Copies the base image into REGISTRY, where a task can watch it
 	$(call need,REGISTRY,myregistry)
-	az acr import --name $(REGISTRY) --source $(PINNED_BASE) --image $(BASE_NAME) --force
+	az acr import --name $(REGISTRY) --source $(BASE_DIGEST) --image $(BASE_NAME) --force
 
 acr-build: ## Builds the image in REGISTRY and pushes it, without tests; BASE= for another base image
 	$(call need,REGISTRY,myregistry)

@@ -63,8 +63,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
       }
     }
 
-    resource container 'containers' = [for container in containers: {
-      name: container
+    resource container 'containers' = [for item in containers: {
+      name: item
       properties: {
         publicAccess: 'None'
       }
@@ -74,8 +74,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   resource tableService 'tableServices' = {
     name: 'default'
 
-    resource table 'tables' = [for table in tables: {
-      name: table
+    resource table 'tables' = [for item in tables: {
+      name: item
     }]
   }
 }

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ def _is_setting(name: str) -> bool:
 
 def _functions() -> Mapping[str, Mapping[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("REGISTRAIL_", "WEBSITE_"))]:
+            patch.delenv(name)
         patch.setenv("REGISTRAIL_STORAGE", "sqlite:///:memory:")
         spec = importlib.util.spec_from_file_location("function_app_of_infra", ROOT / "function_app.py")
         assert spec is not None

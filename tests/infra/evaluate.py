@@ -7,13 +7,13 @@ plain inside of the module. `Plan.late` has every value that is where it must no
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from tree_sitter import Node
 
 from tests.infra.bicep import File, Module, Resource, pieces, read, text
+from tests.infra.plan import Deployed, Plan, Symbol
 from tests.infra.values import FUNCTIONS, SUBSCRIPTION, Later, TemplateError, leaves, plain
 
 _KINDS: Final[Mapping[str, type]] = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
@@ -25,42 +25,6 @@ _RULES: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "minValue": lambda value, limit: value >= limit,
     "maxValue": lambda value, limit: value <= limit,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployed:
-    """One resource as it is sent to Azure; `body` has everything but what is the compiler's own."""
-
-    type: str
-    version: str
-    id: str
-    body: Mapping[str, Any]
-    scope: str
-    place: str
-
-
-@dataclass
-class Plan:
-    """Everything that a template deploys, in the order of the files."""
-
-    resources: list[Deployed] = field(default_factory=list)
-    outputs: dict[str, Any] = field(default_factory=dict)
-    late: list[str] = field(default_factory=list)
-
-    def of(self, kind: str) -> list[Deployed]:
-        """The resources of a type."""
-        return [resource for resource in self.resources if resource.type == kind]
-
-
-@dataclass(frozen=True)
-class _Symbol:
-    """A resource or module by its name in the file; `id` of a resource is known from the start."""
-
-    id: str
-    name: str
-    type: str
-    version: str = ""
-    outputs: Mapping[str, Any] | None = None
 
 
 def evaluate(path: Path, parameters: Mapping[str, Any], group: str = "the-group") -> Plan:
@@ -149,16 +113,16 @@ class _Scope:
             return True if what == "a condition" else []
         return value
 
-    def _module(self, module: Module, node: Node, local: Mapping[str, Any]) -> _Symbol:
+    def _module(self, module: Module, node: Node, local: Mapping[str, Any]) -> Symbol:
         body = self.object(node, local)
         scope = body.get("scope")
-        group = scope.name if isinstance(scope, _Symbol) else scope["name"] if scope else self._group
+        group = scope.name if isinstance(scope, Symbol) else scope["name"] if scope else self._group
         group = self._early(group, "a scope", node) or "?"
         path = self._file.path.parent / module.path
         inner = _Scope(read(path), body.get("params", {}), group, self._plan)
-        return _Symbol(id=module.name, name=module.name, type="module", outputs=dict(inner.run()))
+        return Symbol(id=module.name, name=module.name, type="module", outputs=dict(inner.run()))
 
-    def _resource(self, resource: Resource, node: Node, local: Mapping[str, Any]) -> _Symbol:
+    def _resource(self, resource: Resource, node: Node, local: Mapping[str, Any]) -> Symbol:
         outer = next((other for other in self._file.resources if resource in other.children), None)
         body = self.object(node, local)
         parent = body.pop("parent", None) or (self._name(outer.name) if outer else None)
@@ -186,7 +150,7 @@ class _Scope:
                     place=self._file.line(resource.node),
                 )
             )
-        return _Symbol(id=identity, name=name, type=resource.type, version=resource.version)
+        return Symbol(id=identity, name=name, type=resource.type, version=resource.version)
 
     def object(self, node: Node, local: Mapping[str, Any]) -> dict[str, Any]:
         """An object's value; nested resources are put into the plan by their own declarations."""
@@ -267,7 +231,7 @@ class _Scope:
         return operators[text(operator)]()
 
     def _member(self, inner: Any, name: str, node: Node) -> Any:
-        if isinstance(inner, _Symbol):
+        if isinstance(inner, Symbol):
             if inner.outputs is not None:
                 return inner.outputs if name == "outputs" else inner.name
             known = {"id": inner.id, "name": inner.name, "type": inner.type, "apiVersion": inner.version}

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from tests.infra.evaluate import Deployed
+from tests.infra.plan import Deployed
 from tests.infra.values import Later
 
 SCHEMAS: Final = Path(__file__).parent / "schemas"

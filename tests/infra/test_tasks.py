@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from tests.infra.code import ROOT
-from tests.infra.evaluate import Plan, evaluate
+from tests.infra.evaluate import evaluate
 from tests.infra.fake_az import FakeAz
+from tests.infra.plan import Plan
 from tests.infra.schema import SCHEMAS, mismatches
 
 SOURCE: Final = (ROOT / "infra/tasks/build.yaml").read_text("utf-8")
@@ -188,7 +189,8 @@ def test_running_the_steps(make: Callable[..., list[list[str]]]) -> None:
 def test_importing_the_base_image(make: Callable[..., list[list[str]]]) -> None:
     """By digest, to the tag that the task watches."""
     (call,) = make("acr-import-base", "REGISTRY=mine")
-    assert call[call.index("--source") + 1] == PINNED
+    name, _, digest = PINNED.partition("@")
+    assert call[call.index("--source") + 1] == f"{name.partition(':')[0]}@{digest}"
     assert call[call.index("--image") + 1] == "base/azure-functions-python:4-python3.13"
 
 

@@ -13,7 +13,8 @@ import yaml
 
 from tests.infra.bicep import File, read
 from tests.infra.code import ROOT, Code
-from tests.infra.evaluate import Deployed, Plan, evaluate
+from tests.infra.evaluate import evaluate
+from tests.infra.plan import Deployed, Plan
 
 PARTS: Final = ("infra", "azure.yaml", "host.json", "local.settings.sample.json", "tools/infra/postdeploy.py")
 
