@@ -87,7 +87,8 @@ async def activity(  # noqa: PLR0913 - one for each group of options
         {"by": by, "grain": grain},
     )
     async with asking(target) as client:
-        found = await client.document("/api/activity", parameters)
+        pages = [page async for page in client.pages("/api/activity", parameters)]
+    found = {**pages[-1], "items": [item for page in pages for item in page["items"]]}
     if output.json:
         echo(found)
         return

@@ -2,7 +2,7 @@
 
 import typer
 
-from registrail.local import account, demo, doctor, exporting, key, past, read, replay, send, serve
+from registrail.local import account, demo, doctor, exporting, key, past, read, rebuilding, replay, send, serve
 
 app = typer.Typer(
     name="registrail",
@@ -26,7 +26,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.add_typer(send.app, name="send")
-for commands in (read, past, account, exporting, replay, doctor):
+for commands in (read, past, account, exporting, replay, rebuilding, doctor):
     commands.register(app)
 app.command()(key.key)
 app.command()(demo.demo)

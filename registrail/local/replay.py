@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from registrail.local.command import command
+from registrail.local.listing import echo
 from registrail.local.target import Target, asking
 
 
@@ -27,6 +28,7 @@ async def replay(  # noqa: PLR0913 - one for each option
     outcome: Annotated[str | None, typer.Option(help="Only these: accepted, ignored, rejected or failed.")] = None,
     since: Annotated[str | None, typer.Option(help="Received since then: RFC 3339, or an age such as 24h.")] = None,
     until: Annotated[str | None, typer.Option(help="Received before then.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The API's JSON, a line for each.")] = False,
 ) -> None:
     """Take logged requests once more, as if they came when they came.
 
@@ -49,7 +51,10 @@ async def replay(  # noqa: PLR0913 - one for each option
         for delivery in track(found, "replaying", console=console, disable=not console.is_terminal):
             answer = await client.post(f"/api/deliveries/{quote(delivery, safe='~')}/replay")
             outcomes[answer["outcome"]] += 1
-    counted = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items())) or "nothing to replay"
-    typer.echo(f"replayed {len(found)}: {counted}" if outcomes else counted)
+            if json:
+                echo(answer)
+    if not json:
+        counted = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items())) or "nothing to replay"
+        typer.echo(f"replayed {len(found)}: {counted}" if outcomes else counted)
     if outcomes.keys() & {"rejected", "failed"}:
         raise typer.Exit(1)

@@ -27,7 +27,7 @@ PARAMETERS: Final[Mapping[str, set[str]]] = {
     "/api/timeline": _RANGE | {"repository", "tag", "at"},
     "/api/deletes": _RANGE | _WHO | _IMAGE,
     "/api/pushes": _RANGE | _WHO | _IMAGE,
-    "/api/activity": {"registry", "repository", "since", "until", "grain", "by", "actor", "client"},
+    "/api/activity": _RANGE | {"repository", "grain", "by", "actor", "client"},
     "/api/deliveries": {"sender", "outcome", "since", "until", "limit", "cursor"},
     "/api/health": set(),
 }

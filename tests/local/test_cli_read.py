@@ -322,9 +322,23 @@ def test_activity(fake: FakeRegistrail, url: str) -> None:
     )
     registrail("activity", "team/app", "--since", "24h", "--grain", "hour", "--client", "x", "--json", "--url", url)
     assert [parameters for _, parameters in fake.asked] == [
-        {"since": "7d", "by": "actor", "grain": "day"},
-        {"repository": "team/app", "since": "24h", "grain": "hour", "client": "x"},
+        {"since": "7d", "by": "actor", "grain": "day", "limit": "1000"},
+        {"repository": "team/app", "since": "24h", "grain": "hour", "client": "x", "limit": "1000"},
     ]
+
+
+def test_activity_of_many_periods(fake: FakeRegistrail, url: str) -> None:
+    """All pages are shown, as one list."""
+
+    def page(wanted: Mapping[str, str]) -> dict[str, Any]:
+        number = int(wanted.get("cursor", "1"))
+        more = str(number + 1) if number < 3 else None
+        return listed({"period": f"2026-06-{number:02}", "events": number}, following=more)
+
+    fake.answers["/api/activity"] = page
+    code, said, _ = registrail("activity", "--json", "--url", url)
+    found = json.loads(said)
+    assert (code, [item["events"] for item in found["items"]], found["next"]) == (0, [1, 2, 3], None)
 
 
 def test_deliveries(fake: FakeRegistrail, url: str) -> None:

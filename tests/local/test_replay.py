@@ -42,6 +42,8 @@ def test_one_delivery_is_replayed_by_id(tmp_path: Path) -> None:
     with running_app(tmp_path) as url, httpx.Client(base_url=url, trust_env=False) as client:
         delivery = client.post("/hooks/acr", content=json.dumps(PUSH)).json()["delivery"]
         assert replay("--to", url, delivery) == (0, "replayed 1: 1 accepted\n", "")
+        code, said, _ = replay("--to", url, delivery, "--json")
+        assert (code, json.loads(said)["id"], json.loads(said)["accepted"]) == (0, delivery, 1)
         code, said, error = replay("--to", url, "acr~2516068130002212219~000000000000")
         assert (code, said) == (1, "")
         assert "404: there is no delivery 'acr~2516068130002212219~000000000000'" in error
