@@ -26,7 +26,10 @@ AZD: Final[Mapping[str, str]] = {
 }
 SHOW, LIST, MAKE = "functionapp function show", "functionapp keys list", "functionapp keys set"
 DEPLOY: Final = "deployment group create"
-NOT_YET: Final = "(Endpoint) The resource func-app/functions/receive_event was not found"
+NOT_YET: Final = (
+    "events.bicep(3,1) : Warning BCP081: …\n"
+    "(InvalidTemplateDeployment) The resource func-app/functions/receive_event was not found"
+)
 
 
 @pytest.fixture
@@ -115,7 +118,15 @@ def test_it_gives_up_with_what_az_said(az: FakeAz) -> None:
     assert NOT_YET in done.stderr
 
 
-@pytest.mark.parametrize("final", ["(AuthorizationFailed) The client …", "Please run 'az login' to setup account."])
+@pytest.mark.parametrize(
+    "final",
+    [
+        "(AuthorizationFailed) The client …",
+        "Please run 'az login' to setup account.",
+        "events.bicep(40,5) : Error BCP057: The name does not exist",
+        '{"code": "InvalidTemplate", "message": "…"}',
+    ],
+)
 def test_what_waiting_does_not_mend_is_said_at_once(az: FakeAz, final: str) -> None:
     """A missing right or login is no reason to wait for minutes."""
     az.says(SHOW, err=final, code=1)

@@ -8,6 +8,7 @@ makes it, and the template reads it inside of Azure.
 import argparse
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -36,8 +37,10 @@ OPTIONAL = {
     "REGISTRAIL_KEY_NAME": "name of the host key that senders show; default: registrail",
 }
 
-# What waiting does not mend.
-FINAL = ("AuthorizationFailed", "InvalidTemplate'", "ResourceGroupNotFound", "az login", "SubscriptionNotFound", "BCP")
+# What waiting does not mend; a warning of Bicep's compiler is no such thing.
+FINAL = re.compile(
+    r"AuthorizationFailed|\bInvalidTemplate\b|ResourceGroupNotFound|SubscriptionNotFound|az login|Error BCP\d+"
+)
 
 
 class HookError(Exception):
@@ -155,7 +158,7 @@ class Patience:
             try:
                 step()
             except CommandError as error:
-                if attempt == self.attempts or any(sign in str(error) for sign in FINAL):
+                if attempt == self.attempts or FINAL.search(str(error)):
                     raise HookError(f"{what} failed (attempt {attempt} of {self.attempts}):\n{error}") from None
             else:
                 return
