@@ -192,8 +192,17 @@ class DeliveryLog(Protocol):
         """Only the days on which a delivery failed or was rejected, even if it was replayed since; one request."""
         ...
 
-    async def read(self, sender: str, day: str, *, after: str | None = None, limit: int = 100) -> DeliveryPage:
-        """Deliveries of one sender and day, newest first, older than the one with the key `after`."""
+    async def read(  # noqa: PLR0913 - a range in a day has that many ends
+        self,
+        sender: str,
+        day: str,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> DeliveryPage:
+        """Deliveries of one sender and day, newest first, `since` <= time < `until`, older than the key `after`."""
         ...
 
     async def forget(self, sender: str, day: str) -> None:

@@ -29,12 +29,8 @@ class DeliveryFilter:
         return (self.since is None or day >= self.since.day) and (self.until is None or day <= self.until.day)
 
     def admits(self, delivery: Delivery) -> bool:
-        """Whether a request of the right sender is wanted."""
-        return (
-            self.outcome in {None, delivery.outcome}
-            and (self.since is None or delivery.received_at >= self.since)
-            and (self.until is None or delivery.received_at < self.until)
-        )
+        """Whether a request of the right sender and time is wanted."""
+        return self.outcome in {None, delivery.outcome}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +48,7 @@ class _Source:
     log: DeliveryLog
     sender: str
     known: Sequence[str]
+    wanted: DeliveryFilter
 
     async def days(self, begin: str | None, budget: Budget) -> Days:
         """As they are known already."""
@@ -60,7 +57,8 @@ class _Source:
 
     async def read(self, day: str, after: str | None, limit: int) -> tuple[Sequence[tuple[str, Delivery]], str | None]:
         """One request."""
-        page = await self.log.read(self.sender, day, after=after, limit=limit)
+        since, until = self.wanted.since, self.wanted.until
+        page = await self.log.read(self.sender, day, since=since, until=until, after=after, limit=limit)
         return [(delivery.key, delivery) for delivery in page.deliveries], page.after
 
 
@@ -82,7 +80,7 @@ async def page_of_deliveries(
     """
     position = read_cursor(cursor)
     sources = [
-        _Source(log, sender, [day for day in days if wanted.may_have(day)])
+        _Source(log, sender, [day for day in days if wanted.may_have(day)], wanted)
         for sender, days in (await log.days()).items()
         if wanted.sender in {None, sender}
     ]

@@ -69,9 +69,20 @@ class EntityDeliveries:
         """Read the catalog."""
         return _by_sender([entry for entry in await self._catalog.entries(TABLE) if entry.properties.get("troubled")])
 
-    async def read(self, sender: str, day: str, *, after: str | None = None, limit: int = 100) -> DeliveryPage:
+    async def read(  # noqa: PLR0913 - as in the port
+        self,
+        sender: str,
+        day: str,
+        *,
+        since: Instant | None = None,
+        until: Instant | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> DeliveryPage:
         """Read a part of a partition."""
-        page = await self._store.scan(TABLE, keys.delivery_partition(sender, day), after=after, limit=limit)
+        start, stop = keys.time_range(since, until)
+        partition = keys.delivery_partition(sender, day)
+        page = await self._store.scan(TABLE, partition, start=start, stop=stop, after=after, limit=limit)
         return DeliveryPage([_delivery(sender, entity) for entity in page.entities], page.after)
 
     async def forget(self, sender: str, day: str) -> None:
