@@ -25,7 +25,7 @@ resource auth 'Microsoft.Web/sites/config@2024-11-01' = {
       unauthenticatedClientAction: required ? 'RedirectToLoginPage' : 'AllowAnonymous'
       redirectToProvider: 'azureActiveDirectory'
       // Senders have keys of the host; probes of health have nothing.
-      excludedPaths: ['/hooks/*', '/runtime/*', '/api/health']
+      excludedPaths: ['/api/health', '/hooks/acr', '/hooks/distribution', '/hooks/eventgrid', '/hooks/harbor']
     }
     httpSettings: {
       requireHttps: true

@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.infra.app_rules import flex, settings, stores, subscription, webhooks
 from tests.infra.language import described, syntax, types
-from tests.infra.security_rules import keys, network, privileges
+from tests.infra.security_rules import keys, network, privileges, signin
 from tests.infra.tree import Tree, of
 
 
@@ -82,6 +82,7 @@ CHECKS: Final[Mapping[str, Callable[[Tree], Iterable[str]]]] = {
     "webhooks": webhooks,
     "stores": stores,
     "network": network,
+    "signin": signin,
     "alerts": alerts,
     "azd": azd,
     "described": described,

@@ -141,3 +141,22 @@ def network(tree: Tree) -> Iterator[str]:
                 "Microsoft.App/environments"
             ]:
                 yield f"{scene.name}: {item.place}: the app's subnet is not delegated to Flex Consumption"
+
+
+def signin(tree: Tree) -> Iterator[str]:
+    """With sign-in, senders and probes of health get past it, and nothing else does; no secret is needed for it."""
+    open_paths = {"/api/health", *(f"/hooks/{sender}" for sender in tree.code.senders)}
+    for scene in tree.scenes:
+        found = [item for item in of(scene, "Microsoft.Web/sites/config") if item.body["name"] == "authsettingsV2"]
+        if bool(found) != bool(scene.parameters.get("signInClientId")):
+            yield f"{scene.name}: sign-in without a client id, or a client id without sign-in"
+        for item in found:
+            validation = item.body["properties"]["globalValidation"]
+            if set(validation["excludedPaths"]) != open_paths:
+                yield f"{scene.name}: {sorted(validation['excludedPaths'])} need no sign-in, not {sorted(open_paths)}"
+            wanted = {"requireAuthentication": True, "unauthenticatedClientAction": "RedirectToLoginPage"}
+            if not wanted.items() <= validation.items():
+                yield f"{scene.name}: who has not signed in is let through"
+            provider = item.body["properties"]["identityProviders"]["azureActiveDirectory"]["registration"]
+            if provider["clientSecretSettingName"] not in app_settings(scene):
+                yield f"{scene.name}: the app has no setting {provider['clientSecretSettingName']}"
