@@ -24,7 +24,7 @@ from registrail.web.trouble import Absent, PageRoute, missing
 ROWS: Final = 100
 PUSHES: Final = 10
 HOLDS: Final = 200
-"""Tags in the list of those that pointed to a digest."""
+"""Tags in the list of those that pointed to a digest, or that a delete removed."""
 RANGES: Final = (("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"), ("90d", "90 d"), ("365d", "1 y"))
 _SUGGESTED: Final = 5
 _SHORT_TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?")
@@ -101,7 +101,7 @@ def _add_lists(pages: APIRouter, query: Query) -> None:
             )
         removed = [(one, time_of(one.begin)) for one in found.deletion.tags]
         before = Instant(max(found.deletion.at.ticks - 1, 0)).isoformat()
-        context = {"found": found, "removed": removed, "just_before": before, "now": query.clock()}
+        context = {"found": found, "removed": removed, "just_before": before, "most": HOLDS, "now": query.clock()}
         return page(request, "delete.html", context)
 
 

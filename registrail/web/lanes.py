@@ -53,9 +53,9 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A change: `moved` and `created` are dots, `untagged` and `deleted` crosses."""
+    """A change: `untagged` and `deleted` are crosses, the others dots; what was before `since` is not known here."""
 
-    change: Literal["created", "moved", "untagged", "deleted"]
+    change: Literal["created", "moved", "since", "untagged", "deleted"]
     x: float
     stay: Stay
 
@@ -192,7 +192,9 @@ def _marks(track: Track, begin: Instant, end: Instant) -> list[Mark]:
         x = _share(stay.begin, begin, end)
         if stay.digest is None:
             mark = Mark(change="deleted" if stay.removed else "untagged", x=x, stay=stay)
-        elif earlier is None or earlier.digest is None:
+        elif earlier is None:
+            mark = Mark(change="created" if track.is_whole else "since", x=x, stay=stay)
+        elif earlier.digest is None:
             mark = Mark(change="created", x=x, stay=stay)
         else:
             mark = Mark(change="moved", x=x, stay=stay)

@@ -101,6 +101,10 @@ def test_no_change_is_lost(track: Track) -> None:
         if not near:
             assert stay.event in marked
     assert all((mark.change in {"untagged", "deleted"}) == (mark.stay.digest is None) for mark in lane.marks)
+    # That a tag was created or moved is said only where it is known what was before.
+    unsure = {track.stays[0].event} if not track.is_whole else set()
+    assert all((mark.change == "since") <= (mark.stay.event in unsure) for mark in lane.marks)
+    assert all(mark.change not in {"created", "moved"} or mark.stay.event not in unsure for mark in lane.marks)
 
 
 def test_a_day_of_a_tag() -> None:

@@ -52,7 +52,11 @@ function slideThrough(svg, within) {
 
   slider.addEventListener("input", () => go(slider.value >= Number(slider.max) ? null : slider.value * 1000));
   field.addEventListener("input", show);
-  within.addEventListener("input", () => remember(within));
+  let remembering = 0;
+  within.addEventListener("input", () => {
+    clearTimeout(remembering); // browsers allow an address to change a hundred times in half a minute
+    remembering = setTimeout(remember, 400, within);
+  });
   for (const button of steps) {
     button.addEventListener("click", () => {
       const at = wanted() ?? Infinity;
@@ -62,6 +66,15 @@ function slideThrough(svg, within) {
         : changes.find((one) => Math.ceil(one / 1000) * 1000 > at);
       go(found === undefined ? null : Math.ceil(found / 1000) * 1000);
       field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+  const unanswered = within.querySelector(".unanswered");
+  if (unanswered) {
+    within.addEventListener("htmx:after:request", (event) => {
+      unanswered.hidden = (event.detail.ctx?.response?.raw?.status ?? 0) < 400;
+    });
+    within.addEventListener("htmx:error", () => {
+      unanswered.hidden = false;
     });
   }
   document.addEventListener("registrail:swapped", () => {
@@ -86,7 +99,8 @@ function alignWith(svg, within) {
 /** What the only lane of a picture had at an instant, in its own words. */
 function pointedTo(svg, at) {
   const found = [...svg.querySelectorAll(".stretch[data-begin]")].findLast((one) => Date.parse(one.dataset.begin) <= at);
-  return found ? found.getAttribute("aria-label") : "Nothing: that is before its first push.";
+  const shown = found ?? svg.querySelector(".stretch.unknown");
+  return shown ? shown.getAttribute("aria-label") : "Nothing: that is before its first push.";
 }
 
 /** The address of what is shown, so that it can be shared. */
