@@ -6,6 +6,7 @@ eight in all, once what was marked is counted.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Final
 
 from registrail.activity import Grain
 from registrail.dossier import Deletion
+from registrail.errors import StorageUnavailableError
 from registrail.events import RecordedEvent
 from registrail.instants import Instant
 from registrail.ports import REBUILD, Clock, DeliveryLog, Journal, Mark, Marks
@@ -181,8 +183,9 @@ class Overviews:
         rebuilding = any(mark.slot == REBUILD for mark in marks)
         hours = {mark.slot[: len("YYYY-MM-DDTHH")] for mark in marks}
         if marks and not rebuilding and len(hours) <= FOLDED_AT_ONCE:
-            await self.summarize.bring_up_to_date(registry)
-            marks = ()
+            with suppress(StorageUnavailableError):  # it took too long; a store that does not answer is noticed below
+                await self.summarize.bring_up_to_date(registry)
+                marks = ()
         until = None if span.is_live else span.until
         counted, deletions = await asyncio.gather(
             self.activity.page(registry, span.grain, _ALL, since=span.since, until=span.until, breakdown=True),
