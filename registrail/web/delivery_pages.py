@@ -16,6 +16,7 @@ from registrail.query import DeliveryFilter, DeliveryList, Query
 from registrail.senders import sender
 from registrail.web.access import LONGEST_FORM, form_of
 from registrail.web.delivery_view import OUTCOMES, fate, row, whole
+from registrail.web.pages import SENDERS
 from registrail.web.parameters import moment
 from registrail.web.rendering import link, page
 from registrail.web.setup_view import PING_AGENT
@@ -72,7 +73,7 @@ def _add_reading(pages: APIRouter, query: Query, ingest: Ingest) -> None:
             "cursor": cursor,
             "down_to": down_to or (found.items[-1].key if found.items else ""),
             "given": {"sender": sender, "outcome": outcome, "since": since, "until": until},
-            "senders": list(ingest.senders),
+            "senders": SENDERS,
             "outcomes": OUTCOMES,
             "now": now,
         }
@@ -88,6 +89,7 @@ def _add_reading(pages: APIRouter, query: Query, ingest: Ingest) -> None:
             "whole": whole(ingest, found),
             "fate": fate(found),
             "outcomes": OUTCOMES,
+            "senders": SENDERS,
             "was": was if was in OUTCOMES else "",
             "is_own_ping": found.headers.get("user-agent") == PING_AGENT,
             "now": query.clock(),
@@ -101,7 +103,7 @@ def _add_replay(pages: APIRouter, query: Query, ingest: Ingest) -> None:
         found = await query.delivery(id)
         if found is None:
             return _unknown(request, id)
-        return page(request, "replay.html", {"whole": whole(ingest, found), "outcomes": OUTCOMES, "now": query.clock()})
+        return page(request, "replay.html", {"whole": whole(ingest, found), "senders": SENDERS})
 
     @pages.post(REPLAY)
     async def replay(request: Request) -> Response:

@@ -102,7 +102,7 @@ async def test_filters_are_the_address(app: UseCases, clock: Clock, http: httpx.
         assert set(ids(await page(http, "/deliveries", given=parameters))) == expected
     html = await page(http, "/deliveries", sender="acr", outcome="rejected", since="30d")
     assert '<input type="hidden" name="outcome" value="rejected">' in html
-    assert "<option selected>acr</option>" in html
+    assert '<option value="acr" selected>ACR webhook</option>' in html
     assert 'name="since" value="30d"' in html
     assert (
         '<a href="/deliveries?sender=acr&amp;outcome=rejected&amp;since=30d" aria-current="true">Rejected</a>' in html
