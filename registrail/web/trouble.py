@@ -34,7 +34,8 @@ def missing(request: Request, absent: Absent) -> Response:
 
 def told(request: Request, status: int, absent: Absent) -> Response:
     """A page about it."""
-    again = str(request.url.replace(scheme="", netloc="")) if request.method == "GET" else None
+    address = str(request.url.replace(scheme="", netloc="")).lstrip("/")
+    again = f"/{address}" if request.method == "GET" else None
     answer = page(request, "missing.html", {"absent": absent, "again": again, "status": status}, status)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers["Retry-After"] = "10"
