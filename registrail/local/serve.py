@@ -128,7 +128,8 @@ def _serve(directory: Path, listener: socket.socket, url: str, where: str) -> No
         "Keys are not enforced here: whoever reaches this address can read and write."
     )
     sys.stdout.flush()
-    asyncio.run(_until_told(_Server(config), listener, url, getattr(module, "close", None)))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_until_told(_Server(config), listener, url, getattr(module, "close", None)))
 
 
 async def _until_told(

@@ -2,7 +2,8 @@
 
 A store that answers in 5 ms writes 200 rows a second one at a time, and 20,000 a hundred at a time. Nobody waits for
 company: the first write goes out at once, and whatever arrives in the meantime goes out together when it is back, or
-as soon as it fills a transaction.
+as soon as it fills a transaction. What has arrived by then and was not read yet is let in, which takes no time but
+that of reading it.
 Everyone hears the fate of their own rows, and hears it when they are durable.
 """
 
@@ -32,6 +33,9 @@ MOST_WAITING: Final = 10_000
 
 MOST_UNDER_WAY: Final = 4
 """Transactions to one partition at a time, all but one of them full."""
+
+TURNS: Final = 3
+"""Of the event loop between transactions: requests that have arrived meanwhile are read and join the next one."""
 
 Write = Merge | Replace
 
@@ -133,6 +137,8 @@ class GroupCommit:
                 await self._write(table, partition, group)
             finally:
                 _fail(group, StorageUnavailableError("the app is ending"))  # all have heard unless we are cancelled
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         lane.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if not lane.workers:
             del self._lanes[table, partition]
