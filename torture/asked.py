@@ -14,6 +14,8 @@ from torture.sender import Ledger
 
 _PAGE: Final = 173
 """Events at a time: not a number at which anything else has a border."""
+_PATIENCE: Final = 120.0
+"""Seconds for an answer when all is over: a busy machine is no fault of the app."""
 
 
 class AskError(RegistrailError):
@@ -51,12 +53,14 @@ class Api:
 
     async def fold(self) -> bool:
         """Run the timer function now; whether it succeeded."""
-        response = await self.client.post(f"{self.address}/admin/functions/summarize_activity", json={})
+        response = await self.client.post(
+            f"{self.address}/admin/functions/summarize_activity", json={}, timeout=_PATIENCE
+        )
         return response.is_success
 
     async def _get(self, path: str, **query: str) -> dict[str, Any]:
         try:
-            response = await self.client.get(f"{self.address}{path}", params=query)
+            response = await self.client.get(f"{self.address}{path}", params=query, timeout=_PATIENCE)
         except httpx.TransportError as error:
             raise AskError(f"{path} does not answer: {error!r}") from error
         if not response.is_success:

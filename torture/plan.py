@@ -1,12 +1,14 @@
 """What one run does, as a function of its seed. Pure."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from registrail.dossier import PUSHES_KEPT
 from registrail.instants import Instant
 from registrail.local.simulate import Action, Happening, imagine, new_digest, stamp
 from torture.faults import EVERY_FAULT, Weather
@@ -124,6 +126,7 @@ def _happenings(rng: random.Random, count: int) -> Iterator[Happening]:
     # Few tags and digests, so that tags move, come back, and late events change what later ones did.
     tags = [f"v{number}" for number in range(rng.choice((3, 8, 40)))]
     digests = [new_digest(rng) for _ in range(rng.choice((3, 6)))]
+    told: Counter[tuple[str, str, str]] = Counter()
     previous = BEGIN
     for _ in range(count):
         action = rng.choices(_ACTIONS, (74, 18, 3, 3, 2))[0]
@@ -133,15 +136,20 @@ def _happenings(rng: random.Random, count: int) -> Iterator[Happening]:
         if rng.random() < 0.1:  # at the same instant as another one
             at = previous
         previous = at
+        registry, repository = rng.choice(registries), rng.choice(repositories)
         tag = rng.choice(tags) if action in {"push", "quarantine"} and rng.random() < 0.9 else None
         digest = rng.choice(digests) if rng.random() < 0.7 else None
+        if digest is not None:
+            told[registry, repository, digest] += 1
+            # What came before a late delete is known exactly as long as all pushes of its digest are remembered.
+            digest = digest if told[registry, repository, digest] <= PUSHES_KEPT else None
         if action == "delete" and rng.random() < 0.3:  # only a tag
             tag, digest = rng.choice(tags), None
         happening = imagine(
             rng,
             action,
-            registry=rng.choice(registries),
-            repository=rng.choice(repositories),
+            registry=registry,
+            repository=repository,
             tag=tag,
             digest=digest,
             occurred_at=stamp(rng, at, action),
