@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,7 @@ from torture.sender import Ledger
 _PAGE: Final = 173
 """Events at a time: not a number at which anything else has a border."""
 _PATIENCE: Final = 120.0
-"""Seconds for an answer when all is over: a busy machine is no fault of the app."""
+"""Seconds for an answer when all is over, 503s included: a busy machine is no fault of the app."""
 
 
 class AskError(RegistrailError):
@@ -59,14 +60,19 @@ class Api:
         return response.is_success
 
     async def _get(self, path: str, **query: str) -> dict[str, Any]:
-        try:
-            response = await self.client.get(f"{self.address}{path}", params=query, timeout=_PATIENCE)
-        except httpx.TransportError as error:
-            raise AskError(f"{path} does not answer: {error!r}") from error
-        if not response.is_success:
-            raise AskError(f"{path} answered {response.status_code}: {response.text[:200]}")
-        answer: dict[str, Any] = response.json()
-        return answer
+        """Ask; whoever is told to come back later does so."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                response = await self.client.get(f"{self.address}{path}", params=query, timeout=_PATIENCE)
+            except httpx.TransportError as error:
+                raise AskError(f"{path} does not answer: {error!r}") from error
+            if response.is_success:
+                answer: dict[str, Any] = response.json()
+                return answer
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                raise AskError(f"{path} answered {response.status_code}: {response.text[:200]}")
+            await asyncio.sleep(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
