@@ -136,8 +136,8 @@ test-newest: $(NEWEST) ## The units on Python 3.13
 test-platform: $(NEWEST) ## The app in Microsoft's own worker library, on Python 3.13
 	.venv-3.13/bin/pytest -m platform tests/platform
 
-torture: $(DEV) $(AZURITE) ## Crashes and faults: RUNS=50 EVENTS=400 SEED=1, on both stores
-	.venv/bin/python -m torture --seed $(or $(SEED),1) --runs $(or $(RUNS),50) --events $(or $(EVENTS),400)
+torture: $(DEV) $(AZURITE) ## Crashes and faults: RUNS=50 EVENTS=420 SEED=1, on both stores
+	.venv/bin/python -m torture --seed $(or $(SEED),1) --runs $(or $(RUNS),50) --events $(or $(EVENTS),420)
 
 fuzz: $(DEV) ## Mutated payloads through the hook: COUNT=200000 SEED=1
 	.venv/bin/python -m torture.fuzz --seed $(or $(SEED),1) --count $(or $(COUNT),200000)

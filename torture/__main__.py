@@ -17,7 +17,7 @@ def main(  # noqa: PLR0913 - one for each option
     *,
     seed: Annotated[int, typer.Option(help="Of the first run; the following ones take the following numbers.")] = 1,
     runs: Annotated[int, typer.Option(min=1)] = 50,
-    events: Annotated[int, typer.Option(help="Different events in each run.", min=1)] = 400,
+    events: Annotated[int, typer.Option(help="Different events in each run.", min=1)] = 420,
     engine: Annotated[
         Engine | None, typer.Option(help="Where data is kept.", show_default="by seed, one or the other")
     ] = None,

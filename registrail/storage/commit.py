@@ -1,9 +1,10 @@
 """Group commit: writes that arrive while another one is under way share the next transaction.
 
 A store that answers in 5 ms writes 200 rows a second one at a time, and 20,000 a hundred at a time. Nobody waits for
-company: the first write goes out at once, and whatever arrives in the meantime goes out together when it is back, or
-as soon as it fills a transaction. What has arrived by then and was not read yet is let in, which takes no time but
-that of reading it.
+company on an idle store: the first write goes out at once, and whatever arrives in the meantime goes out together when
+it is back, or as soon as it fills a transaction. Only in a crowd, when several shared the last transaction, the next
+one waits a little for those who are just being answered: they tend to come again, and a transaction costs the store
+more than ten rows in it.
 Everyone hears the fate of their own rows, and hears it when they are durable.
 """
 
@@ -36,6 +37,12 @@ MOST_UNDER_WAY: Final = 4
 
 TURNS: Final = 3
 """Of the event loop between transactions: requests that have arrived meanwhile are read and join the next one."""
+
+SHARE_OF_WAIT: Final = 0.3
+"""Of the time that a transaction with several callers took: so long the next one waits for more."""
+
+LONGEST_WAIT: Final = 0.01
+"""Seconds, however long it took."""
 
 Write = Merge | Replace
 
@@ -130,15 +137,16 @@ class GroupCommit:
 
     async def _work(self, table: str, partition: str, lane: _Lane) -> None:
         """Write one transaction after the other until nobody waits, or others write and what waits fills none."""
+        loop = asyncio.get_running_loop()
         while lane.waiting and (lane.is_full or len(lane.workers) == 1):
+            begin = loop.time()
             group = _take(lane.waiting)
             self._leave_queue(lane, group)
             try:
                 await self._write(table, partition, group)
             finally:
                 _fail(group, StorageUnavailableError("the app is ending"))  # all have heard unless we are cancelled
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
+            await _let_join(lane, loop.time() - begin if len(group) > 1 else 0.0)
         lane.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if not lane.workers:
             del self._lanes[table, partition]
@@ -179,6 +187,19 @@ class GroupCommit:
             for caller in group:
                 if not caller.done.done():
                     caller.done.set_result([version_of[write.row] for write in caller.writes])
+
+
+async def _let_join(lane: _Lane, took: float) -> None:
+    """Let those join the next transaction who have arrived, and if there is a crowd those who are about to.
+
+    Args:
+        lane: of the transaction that has just ended.
+        took: how long it was under way with several callers, most of whom are soon back; 0 if it had one.
+    """
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    if took and lane.waiting and not lane.is_full:
+        await asyncio.sleep(min(SHARE_OF_WAIT * took, LONGEST_WAIT))
 
 
 def _take(waiting: deque[_Waiting]) -> list[_Waiting]:

@@ -74,6 +74,21 @@ async def test_what_does_not_fill_a_transaction_waits() -> None:
     assert (sum(store.commits[2:]), store.most_under_way) == (1000, 4)
 
 
+async def test_a_crowd_shares_few_transactions() -> None:
+    """Those who come again as soon as they are answered are waited for, so that all of them end up together."""
+    store = SlowStore()
+    group = GroupCommit(store)
+
+    async def come_again(name: int) -> None:
+        for number in range(40):
+            await group.commit("t", "p", [Merge(f"{name}-{number}", {})])
+            await asyncio.sleep(0.0001 * (name % 4))  # their own work
+
+    await asyncio.gather(*(come_again(name) for name in range(32)))
+    assert sum(store.commits) == 32 * 40
+    assert len(store.commits) < 3 * 40
+
+
 async def test_partitions_do_not_wait_for_each_other() -> None:
     """Transactions to different partitions are under way at the same time."""
     store = SlowStore()
