@@ -74,6 +74,11 @@ class PushFilter:
         """Whether there may be pushes that are not wanted."""
         return any((self.repository, self.tag, self.digest, self.actor, self.client, self.until))
 
+    @property
+    def names_few(self) -> bool:
+        """Whether every wanted push has an event with one tag or digest."""
+        return self.tag is not None or self.digest is not None
+
     def admits(self, push: Push) -> bool:
         """Whether a push whose events may all be needed is wanted."""
         digests = {push.digest, *(one.digest for one in push.parts), *(one.digest for one in push.referrers)}
@@ -125,6 +130,8 @@ class Pushes:
         start, (begin,) = read_cursor(cursor, _BEGIN) or (None, ("",))
 
         def is_enough(stretch: Stretch[RecordedEvent]) -> bool:
+            if wanted.names_few and _at_most(stretch, wanted) <= limit and not _is_beyond(stretch, wanted):
+                return False  # without looking for pushes, which takes longer than reading
             selection = _select(_found(stretch, wanted), wanted, begin, limit)
             return _is_all(selection, wanted, stretch) or (bool(selection.following) and not selection.is_blocked)
 
@@ -189,12 +196,26 @@ def _select(
     return _Selection(items)
 
 
+def _at_most(stretch: Stretch[RecordedEvent], wanted: PushFilter) -> int:
+    """How many wanted pushes there can be: each has an event with the tag, and one with the digest."""
+    events = [item.value.event for item in stretch.items]
+    return min(
+        len(events) if wanted.tag is None else sum(event.tag == wanted.tag for event in events),
+        len(events) if wanted.digest is None else sum(event.digest == wanted.digest for event in events),
+    )
+
+
+def _is_beyond(stretch: Stretch[RecordedEvent], wanted: PushFilter) -> bool:
+    """Whether everything that is wanted was read."""
+    edge = time_behind(stretch.edge)
+    return edge is None or (wanted.since is not None and edge < wanted.since)
+
+
 def _is_all(selection: _Selection, wanted: PushFilter, stretch: Stretch[RecordedEvent]) -> bool:
     """Whether nothing follows."""
     if selection.is_over:
         return True
-    edge = time_behind(stretch.edge)
-    return selection.following is None and (edge is None or (wanted.since is not None and edge < wanted.since))
+    return selection.following is None and _is_beyond(stretch, wanted)
 
 
 def _is_too_long(selection: _Selection, found: Sequence[Found], stretch: Stretch[RecordedEvent]) -> bool:
