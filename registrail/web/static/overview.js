@@ -96,7 +96,7 @@ function zoom(data, u) {
 }
 
 function options(data, host) {
-  const text = colour("fill", host.querySelector("text")), line = colour("stroke", host.querySelector(".grid"));
+  const text = colour("fill", host.querySelector("text")), line = colour("stroke", host.querySelector(".grid:not(.zero)"));
   const splits = scale(data);
   const bars = uPlot.paths.bars({ size: [0.82, 60], radius: 0 });
   const font = `11.5px ${colour("fontFamily")}`;
