@@ -22,6 +22,7 @@ from registrail.web.repository_view import AT_ONCE, Wanted, newest_pushes, table
 from registrail.web.trouble import Absent, PageRoute, missing
 
 ROWS: Final = 100
+DELETES: Final = 50
 PUSHES: Final = 10
 HOLDS: Final = 200
 """Tags in the list of those that pointed to a digest, or that a delete removed."""
@@ -75,7 +76,7 @@ def _add_lists(pages: APIRouter, query: Query) -> None:
         )
         names = await query.journal.registries()
         name = chosen(names, registry)
-        found = await query.history.deletions(name, wanted, limit=ROWS, cursor=cursor or None) if name else None
+        found = await query.history.deletions(name, wanted, limit=DELETES, cursor=cursor or None) if name else None
         given = {**texts, "since": since, "until": until}
         context = {
             "registries": names,

@@ -13,7 +13,8 @@ from registrail.query import DigestRecord, PushFilter, Query
 from registrail.replicas import expected_regions, lags_of, missing_regions
 from registrail.timeline import Movement
 from registrail.web.lanes import Picture, beginning, draw
-from registrail.web.repository_view import newest_pushes, read_signs
+from registrail.web.repository_view import newest_pushes
+from registrail.web.signs import read_signs
 from registrail.web.stays import track_of_timeline
 
 ROWS: Final = 100
@@ -185,5 +186,5 @@ async def _signs(query: Query, registry: str, repository: str, digest: str | Non
     """What refers to a digest: one request."""
     if not digest:
         return ()
-    signs = await read_signs(query, registry, repository, digest.replace(":", "-", 1))
+    signs, _ = await read_signs(query, registry, repository, digest.replace(":", "-", 1))
     return signs.get(digest, ())

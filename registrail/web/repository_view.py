@@ -1,18 +1,19 @@
 """What the page of a repository shows: at most eight requests to the store, most of them at once."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from registrail.dossier import Deletion, RepositoryHistory
-from registrail.instants import Instant
-from registrail.manifests import Kind, reference
+from registrail.instants import TICKS_PER_DAY, Instant
+from registrail.manifests import reference
 from registrail.query import PushFilter, Query, TagState
 from registrail.query.events import Events
 from registrail.query.pushes import Pushes, PushList
-from registrail.timeline import TagHistory
+from registrail.timeline import TagHistory, time_of
 from registrail.web.lanes import Picture, beginning, draw
+from registrail.web.signs import Signs, read_signs, signs_in
 from registrail.web.stays import (
     Track,
     newest_first,
@@ -24,10 +25,12 @@ from registrail.web.stays import (
 
 LANES: Final = 24
 """Tags in the picture: the most recently changed ones."""
-ROWS: Final = 100
+ROWS: Final = 50
 """Tags in one page of the table."""
 AT_ONCE: Final = 1000
 """Tags that are looked at for a picture."""
+LOOKED_AT: Final = 200
+"""Tags that are looked at for a page of the table, where they are too many for a picture."""
 TIMELINES: Final = 4
 """Of tags with so many changes that their own rows do not tell them all."""
 MOVEMENTS: Final = 500
@@ -36,9 +39,6 @@ PUSH_REQUESTS: Final = 3
 DELETES: Final = 10
 REFERRERS: Final = "sha256-"
 """What tags of signatures and the like begin with."""
-
-Signs = Mapping[str, Sequence[Kind]]
-"""For each digest what refers to it: a signature, an attestation …"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,7 @@ class Table:
     """Some tags.
 
     Attributes:
+        all_signs: whether `signs` has everything; else there are too many for one request.
         more: whether there are tags besides, if it does not go by name.
         next: the cursor of the next page, if it does.
         referrers: how many tags of signatures and the like were left out.
@@ -82,6 +83,7 @@ class Table:
 
     rows: Sequence[TagState]
     signs: Signs
+    all_signs: bool
     by_name: bool
     more: bool = False
     next: str | None = None
@@ -111,28 +113,32 @@ async def view(query: Query, registry: str, repository: str, wanted: Wanted, now
     if wanted.is_list:
         return await _by_name(query, registry, repository, wanted, now)
     name = await query.history.open(registry)
-    found, tags, deletions = await asyncio.gather(
+    found, deletions = await asyncio.gather(
         query.lists.repositories(name, prefix=repository, limit=1),
-        query.lists.tags(name, repository=repository, prefix=wanted.prefix, limit=AT_ONCE),
         query.lists.deletions(name, repository=repository, limit=DELETES),
     )
     known = _exactly(found.items, repository)
     if known is None:
         return None
+    # Of very many tags all cannot be looked at: the newest pushes tell which changed, and the table goes by name.
+    many = known.tags > AT_ONCE and not wanted.prefix
+    tags = await query.lists.tags(
+        name, repository=repository, prefix=wanted.prefix, limit=LOOKED_AT if many else AT_ONCE
+    )
     histories = [history for _, _, history in tags.items]
-    signs = _signs(histories)
+    signs, all_signs = signs_in(histories), True
     shown = [history for history in histories if reference(history.tag) is None]
     tracks = newest_first(track for track in map(track_of, shown) if track)
     by_pushes = tags.after is not None
     if by_pushes:
-        pushes, signs = await asyncio.gather(
-            newest_pushes(query, PushFilter(registry=name, repository=repository), PUSHES),
+        pushes, (signs, all_signs) = await asyncio.gather(
+            _last_pushes(query, name, known),
             read_signs(query, name, repository, REFERRERS),
         )
         pushed = [one for one in tracks_of_pushes(pushes.items, deletions.items) if one.tag.startswith(wanted.prefix)]
         drawn = newest_first(one for one in pushed if reference(one.tag) is None)[:LANES]
     elif wanted.prefix:
-        drawn, signs = await asyncio.gather(
+        drawn, (signs, all_signs) = await asyncio.gather(
             _told_whole(query, name, repository, tracks[:LANES], TIMELINES - 1),
             read_signs(query, name, repository, REFERRERS),
         )
@@ -146,6 +152,7 @@ async def view(query: Query, registry: str, repository: str, wanted: Wanted, now
         table=Table(
             rows=rows[:ROWS],
             signs=signs,
+            all_signs=all_signs,
             by_name=by_pushes,
             more=by_pushes or len(rows) > ROWS,
             referrers=len(histories) - len(shown),
@@ -159,7 +166,7 @@ async def view(query: Query, registry: str, repository: str, wanted: Wanted, now
 
 async def table(query: Query, registry: str, repository: str, wanted: Wanted) -> Table:
     """Only a page of tags by name; at most six requests."""
-    found, signs = await asyncio.gather(
+    found, (signs, all_signs) = await asyncio.gather(
         query.history.tags(
             registry,
             repository=repository,
@@ -171,7 +178,14 @@ async def table(query: Query, registry: str, repository: str, wanted: Wanted) ->
         read_signs(query, registry, repository, REFERRERS),
     )
     rows = [state for state in found.items if reference(state.tag) is None]
-    return Table(rows=rows, signs=signs, by_name=True, next=found.next, referrers=len(found.items) - len(rows))
+    return Table(
+        rows=rows,
+        signs=signs,
+        all_signs=all_signs,
+        by_name=True,
+        next=found.next,
+        referrers=len(found.items) - len(rows),
+    )
 
 
 async def _by_name(query: Query, registry: str, repository: str, wanted: Wanted, now: Instant) -> RepositoryView | None:
@@ -214,20 +228,18 @@ async def newest_pushes(query: Query, wanted: PushFilter, limit: int) -> PushLis
     return await Pushes(events=events).page(wanted, limit=limit, requests=PUSH_REQUESTS)
 
 
-async def read_signs(query: Query, registry: str, repository: str, prefix: str) -> Signs:
-    """What refers to digests, by tags that begin so: one request."""
-    found = await query.lists.tags(registry, repository=repository, prefix=prefix, limit=AT_ONCE)
-    return _signs(history for _, _, history in found.items)
-
-
-def _signs(histories: Iterable[TagHistory]) -> Signs:
-    """What refers to which digest, by the tags that are there."""
-    signs: dict[str, set[Kind]] = {}
-    for history in histories:
-        referred = reference(history.tag)
-        if referred and history.pointer:
-            signs.setdefault(referred[1], set()).add(referred[0])
-    return {digest: sorted(kinds) for digest, kinds in signs.items()}
+async def _last_pushes(query: Query, registry: str, known: RepositoryHistory) -> PushList:
+    """Those of the last year in which there were any: where that is, need not be looked for."""
+    if known.last_push is None:
+        return PushList([], None)
+    last = time_of(known.last_push)
+    wanted = PushFilter(
+        registry=registry,
+        repository=known.repository,
+        since=Instant(max(last.ticks - 365 * TICKS_PER_DAY, 0)),
+        until=Instant(last.ticks + 1),
+    )
+    return await newest_pushes(query, wanted, PUSHES)
 
 
 def _picture(tracks: Sequence[Track], since: Instant | None, now: Instant, at: Instant | None = None) -> Picture:

@@ -368,6 +368,28 @@ async def test_long_lists_go_on(store: SqliteStore, http: httpx.AsyncClient) -> 
     assert seen == [f"t{n:04}" for n in range(250)]
 
 
+async def test_very_many_tags(store: SqliteStore) -> None:
+    """The picture is of the newest pushes, and the page says so; and that it cannot look at every signature."""
+    counting = Counting(store)
+    app, client = opened(counting)
+    tags = [f"t{n:04}" for n in range(1_020)] + [f"sha256-{n:064x}.sig" for n in range(510)]
+    await fill(
+        counting, told(*(push(f"08:{n // 60:02}:{n % 60:02}", f"{n % 16:x}", tag=tag) for n, tag in enumerate(tags)))
+    )
+    await app.query.history.open(REGISTRY)
+    counting.reset()
+    async with client as http:
+        page = await page_of(http, "/repository", repository=REPOSITORY)
+        assert counting.total <= MOST_REQUESTS
+        assert "There are more than a thousand tags" in page.text
+        assert "a tag that is not called signed may be" in page.text
+        assert len(page.classed("lane")) > 0
+        by_name = link("/repository", registry=REGISTRY, repository=REPOSITORY, order="name")
+        assert by_name in page.links("/repository")
+        some = await page_of(http, "/repository", repository=REPOSITORY, prefix="t101")
+        assert (len(some.classed("lane")), "more than a thousand" in some.text) == (10, False)
+
+
 async def pages_of(http: httpx.AsyncClient, registry: str) -> list[str]:
     """Pages of all kinds, in all variants, of the busiest repositories."""
     found = ["/repositories", "/deletes", link("/deletes", registry=registry, actor="nobody")]
