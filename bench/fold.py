@@ -3,7 +3,8 @@
 Requests and entities are counted on Azurite in memory, or with `--store sqlite` on SQLite, where they are as many and
 come faster: Azurite looks at every row of a table for each range. Three things:
 
-- an hour of 1,000 events a minute of a busy registry, received in batches and folded each minute;
+- an hour of 1,000 events a minute of a busy registry, received in batches and folded each minute; with `--late` also
+  one in which three of a hundred events are late, by a minute to three weeks (which has no bar);
 - one tick of the timer with nothing new, with 200,000 events stored;
 - a rebuild, beside the SDK writing the same rows in full transactions, 8 in flight, into tables of their own.
 """
@@ -45,6 +46,8 @@ IN_FLIGHT: Final = 8
 PATIENCE: Final = Patience(total=600, read=300)
 BEGIN: Final = Instant.parse("2026-03-02T10:00:00Z")
 _MINUTE: Final = 60 * TICKS_PER_SECOND
+ON_TIME: Final = 60
+"""Seconds within which an event arrives that is not late."""
 
 
 @dataclass
@@ -58,22 +61,21 @@ class Clock:
         return self.now
 
 
-def hour() -> list[Told]:
-    """A year's events, pressed into an hour: what was late by weeks is late by minutes."""
-    told = year(events=EVENTS_A_MINUTE * MINUTES, begin=BEGIN)
-    begin = told[0].arrival.received_at.ticks
-    length = told[-1].arrival.received_at.ticks - begin + 1
-
-    def pressed(at: Instant) -> Instant:
-        return Instant(BEGIN.ticks + (at.ticks - begin) * MINUTES * _MINUTE // length)
-
-    return [
-        Told(
-            replace(event, occurred_at=pressed(event.occurred_at) if event.occurred_at else None),
-            replace(arrival, received_at=pressed(arrival.received_at)),
-        )
-        for event, arrival in told
-    ]
+def hour(*, late: bool) -> list[Told]:
+    """A year's events, pressed into an hour, each of which arrives within seconds; some late ones only if wanted."""
+    told = [one for one in year(events=EVENTS_A_MINUTE * MINUTES, begin=BEGIN) if one.event.occurred_at]
+    times = [one.event.occurred_at.ticks for one in told if one.event.occurred_at]
+    first, length = min(times), max(times) - min(times) + 1
+    pressed: list[Told] = []
+    for event, arrival in told:
+        assert event.occurred_at is not None
+        waited = arrival.received_at.ticks - event.occurred_at.ticks
+        at = BEGIN.ticks + (event.occurred_at.ticks - first) * MINUTES * _MINUTE // length
+        if late or waited < ON_TIME * TICKS_PER_SECOND:
+            received_at = Instant(at + waited)
+            pressed.append(Told(replace(event, occurred_at=Instant(at)), replace(arrival, received_at=received_at)))
+    pressed.sort(key=lambda one: one.arrival.received_at.ticks)
+    return [one for one in pressed if one.arrival.received_at.ticks < BEGIN.ticks + MINUTES * _MINUTE]
 
 
 def _opened(connection_string: str | None) -> EntityStore:
@@ -83,13 +85,15 @@ def _opened(connection_string: str | None) -> EntityStore:
     return TablesStore(with_connection_string(connection_string), patience=PATIENCE)
 
 
-async def busy_hour(connection_string: str | None) -> Figure:
+async def busy_hour(connection_string: str | None, *, late: bool = False) -> Figure:
     """Fold each minute, as the timer does; the entities that it reads for each event."""
     store = CountingStore(_opened(connection_string))
     clock = Clock()
     app = use_cases(store, Settings(), clock)
     rows, read, requests = [], 0, 0
-    minutes = itertools.groupby(hour(), key=lambda told: (told.arrival.received_at.ticks - BEGIN.ticks) // _MINUTE)
+    minutes = itertools.groupby(
+        hour(late=late), key=lambda told: (told.arrival.received_at.ticks - BEGIN.ticks) // _MINUTE
+    )
     with Progress(transient=True) as progress:
         task = progress.add_task("an hour", total=MINUTES)
         for minute, told in minutes:
@@ -105,7 +109,7 @@ async def busy_hour(connection_string: str | None) -> Figure:
             progress.advance(task)
     events = sum(number for number, _ in rows)
     table(
-        f"An hour of {EVENTS_A_MINUTE:,} events a minute, folded each minute",
+        f"An hour of {EVENTS_A_MINUTE:,} events a minute, {'some late, ' if late else ''}folded each minute",
         ["minutes", "reports", "entities read per report", "requests per report", "rows written per report"],
         [
             [
@@ -205,7 +209,7 @@ async def _write(chunks: list[tuple[TableClient, list[Upsert]]]) -> None:
         await client.submit_transaction(upserts)
 
 
-async def main(store: str) -> int:
+async def main(store: str, *, late: bool) -> int:
     """Run all three; the rebuild always on Azurite, for it is compared with the SDK."""
     figures = []
     for count in (busy_hour, nothing_new):
@@ -214,6 +218,8 @@ async def main(store: str) -> int:
         else:
             with azurite() as connection_string:
                 figures.append(await count(connection_string))
+    if late:
+        await busy_hour(None, late=True)
     with azurite() as connection_string:
         figures.append(await rebuild(connection_string))
     return verdict(figures)
@@ -222,4 +228,6 @@ async def main(store: str) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--store", choices=["azurite", "sqlite"], default="azurite", help="where requests are counted")
-    sys.exit(asyncio.run(main(parser.parse_args().store)))
+    parser.add_argument("--late", action="store_true", help="also an hour with late events, on SQLite")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(main(given.store, late=given.late)))

@@ -28,6 +28,8 @@ from registrail.projections import Activity
 from registrail.trace import Trace
 
 SLOT: Final = timedelta(minutes=1)
+SETTLES: Final = timedelta(seconds=5)
+"""How long after a minute its last events may still come, as a rule."""
 CLAIM: Final = timedelta(seconds=15)
 """How long a fold may take before another one starts over, and how long the marks of a dead one wait."""
 ATTEMPTS: Final = 8
@@ -53,13 +55,15 @@ class Summarize:
     async def fold_all(self) -> int:
         """Fold what is marked in every registry and not being folded by somebody else; how many slots.
 
-        The minute that is not over yet is left for the next time, or its events would be read twice.
+        A minute that is not over yet, or has just ended, is left for the next time, or its events would be read twice:
+        some of them are still on their way.
         """
         folded = 0
-        unfinished = self.clock().minute
+        now = self.clock()
+        unfinished = {now.minute, now.plus(-SETTLES).minute}
         for registry, marks in (await self._marked()).items():
             if not any(mark.slot == REBUILD for mark in marks):
-                ready = [mark for mark in marks if self._is_free(mark) and mark.slot != unfinished]
+                ready = [mark for mark in marks if self._is_free(mark) and mark.slot not in unfinished]
                 folded += len(await self._fold(registry, ready))
         _log.info("activity summarized", extra={"slots": folded})
         return folded

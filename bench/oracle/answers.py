@@ -9,7 +9,7 @@ from bench.oracle.digests import Life, Name, digest_item, lives, repository_item
 from bench.oracle.hands import logical_pushes
 from bench.oracle.journal import Json, at, is_push, listed_events, merged, named, oldest_first, registry_items, within
 from bench.oracle.pushes import Push
-from bench.oracle.replicas import lag_items, regions_by_day, replica_items
+from bench.oracle.replicas import lag_items, regions_by_day, replica_items, told_once
 from bench.oracle.tags import Deletion, Holding, Replay, Tag, holdings, movement_item, tag_item, until_moment
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import Instant
@@ -201,7 +201,7 @@ class Oracle:
 
     def replica_lag(self, registry: str, *, since: Instant | None = None, until: Instant | None = None) -> list[Json]:
         """`/api/replicas/lag`, by day and region; its quantiles are exact, the API's within 2 %."""
-        pushed = [recorded for recorded in self._ordered if is_push(recorded.event)]
+        pushed = told_once(recorded for recorded in self._ordered if is_push(recorded.event))
         return lag_items(self._replicas(pushed, registry, since, until))
 
     def _replicas(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from bench.oracle.journal import Json, at, is_push, text
@@ -15,6 +16,22 @@ def regions_by_day(events: Iterable[RecordedEvent]) -> dict[tuple[str, str], set
         if is_push(recorded.event):
             found[recorded.event.registry, at(recorded).day].update(recorded.regions)
     return found
+
+
+def told_once(pushes: Iterable[RecordedEvent]) -> list[RecordedEvent]:
+    """Of rows with one content and request in one minute only the earliest, with the regions of all."""
+    found: dict[tuple[str, ...], RecordedEvent] = {}
+    for recorded in pushes:
+        request = recorded.event.request_id
+        name = (at(recorded).minute, recorded.id.split("~")[1], request) if request is not None else (recorded.id,)
+        earlier = found.get(name)
+        if earlier is None:
+            found[name] = recorded
+            continue
+        arrived = [*earlier.regions.items(), *recorded.regions.items()]
+        first = {region: min(when for known, when in arrived if known == region) for region, _ in arrived}
+        found[name] = replace(earlier, regions=first)
+    return list(found.values())
 
 
 def replica_items(pushes: Iterable[RecordedEvent], reporting: dict[tuple[str, str], set[str]]) -> list[Json]:

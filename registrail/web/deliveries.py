@@ -8,6 +8,7 @@ from registrail.errors import MalformedError, UnknownSenderError
 from registrail.ingest import Ingest
 from registrail.ports import Delivery, Outcome
 from registrail.query import DeliveryFilter, Query
+from registrail.query.pages import REQUESTS
 from registrail.web.api import Json, Limit, listed
 from registrail.web.parameters import moment
 
@@ -26,7 +27,10 @@ def router(query: Query, ingest: Ingest) -> fastapi.APIRouter:
         limit: Limit = 100,
         cursor: str | None = None,
     ) -> Json:
-        """Requests of senders and what became of them, newest first."""
+        """Requests of senders and what became of them, newest first.
+
+        A page may hold fewer than `limit` and still have a `next`.
+        """
         now = query.clock()
         wanted = DeliveryFilter(
             sender=sender or None,
@@ -34,7 +38,7 @@ def router(query: Query, ingest: Ingest) -> fastapi.APIRouter:
             since=moment("since", since, now),
             until=moment("until", until, now),
         )
-        found = await query.delivered(wanted, limit=limit, cursor=cursor or None)
+        found = await query.delivered(wanted, limit=limit, cursor=cursor or None, requests=REQUESTS)
         return listed([delivery_json(delivery) for delivery in found.items], found.next)
 
     @api.get("/{delivery_id}")

@@ -411,6 +411,19 @@ async def test_a_reader_does_not_wait_for_ever() -> None:
     assert [mark.claimed_until for mark in await app.query.marks.pending("a.io")] == [None]
 
 
+async def test_a_timer_leaves_minutes_that_are_not_settled(store: SqliteStore, clock: Clock) -> None:
+    """Their last events may be on their way, and the whole minute would be read again; readers do not wait for it."""
+    app = use_cases(store, Settings(), clock)
+    await store_events(app, [event(0, occurred_at=NOON.plus(timedelta(seconds=-1)))])
+    for seconds, folded in ((0.0, 0), (4.9, 0), (5.0, 1)):
+        clock.now = NOON.plus(timedelta(seconds=seconds))
+        assert await app.summarize.fold_all() == folded
+    await store_events(app, [event(1, occurred_at=clock.now)])
+    assert await app.summarize.fold_all() == 0
+    [period] = await app.query.activity_of("day")
+    assert period.counts.events == 2
+
+
 async def test_a_fold_counts_what_came_while_it_read(app: UseCases) -> None:
     """An event that arrives during a fold keeps its mark, so that the next fold counts it."""
     await store_events(app, [event(1)])

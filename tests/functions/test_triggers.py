@@ -21,7 +21,7 @@ GRID: Final = "/runtime/webhooks/eventgrid?functionName=receive_event"
 D: Final = "sha256:80f0d5c8786bb9e621a45ece0db56d11cdc624ad20da9fe62e9d25490f331d7d"
 PUSH: Final = {
     "id": "1",
-    "timestamp": "2026-06-15T11:59:00.1234567Z",
+    "timestamp": "2026-06-15T11:58:00.1234567Z",
     "action": "push",
     "target": {"repository": "team/app", "tag": "v1", "digest": D, "size": 7},
     "request": {"id": "r1", "host": "r.azurecr.io", "method": "PUT", "useragent": "docker"},
@@ -87,7 +87,7 @@ def grid_event(data: object = PUSH, kind: str = "Microsoft.ContainerRegistry.Ima
         "topic": "/subscriptions/s/registries/demo",
         "subject": "team/app:v1",
         "eventType": kind,
-        "eventTime": "2026-06-15T11:59:01Z",
+        "eventTime": "2026-06-15T11:58:01Z",
         "data": data,
         "dataVersion": "2.0",
         "metadataVersion": "1",
@@ -102,7 +102,7 @@ def cloud_event(data: object = PUSH, kind: str = "Microsoft.ContainerRegistry.Im
         "source": "/subscriptions/s/registries/demo",
         "subject": "team/app:v1",
         "type": kind,
-        "time": "2026-06-15T11:59:01Z",
+        "time": "2026-06-15T11:58:01Z",
         "data": data,
     }
 
@@ -124,7 +124,7 @@ async def test_a_webhook_is_recorded(http: httpx.AsyncClient) -> None:
         "docker",
     )
     assert (event["occurred_at"], event["received_at"], list(event["regions"])) == (
-        "2026-06-15T11:59:00.1234567Z",
+        "2026-06-15T11:58:00.1234567Z",
         "2026-06-15T12:00:00.0000000Z",
         ["westeurope"],
     )
