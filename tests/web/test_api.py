@@ -19,7 +19,7 @@ DESK: Final = Settings(storage="sqlite:///:memory:")
 AZURE: Final = Settings(table_service_uri="https://a.table.core.windows.net", on_azure=True)
 SIGN_IN: Final = Settings(table_service_uri="https://a.table.core.windows.net", on_azure=True, behind_sign_in=True)
 SIGNED_IN: Final = {"x-ms-client-principal-id": "6f9a"}
-READ: Final = ["/", "/api/events", "/api/activity", "/api/deliveries", "/api/openapi.json", "/static/registrail.css"]
+READ: Final = ["/deliveries", "/set-up", "/api/events", "/api/activity", "/api/deliveries", "/api/openapi.json"]
 
 
 @asynccontextmanager
@@ -394,7 +394,7 @@ class Unreadable(SqliteStore):
         raise StorageUnavailableError(f"{table}/{partition} with {len(options)} options is not to be read")
 
 
-@pytest.mark.parametrize("path", ["/", "/api/events", "/api/activity", "/api/deliveries", "/api/health"])
+@pytest.mark.parametrize("path", ["/api/events", "/api/activity", "/api/deliveries", "/api/health"])
 async def test_storage_trouble_is_503(path: str, clock: Clock) -> None:
     """With the reason, and the time after which to try again."""
     async with client(use_cases(Unreadable(":memory:"), DESK, clock)) as http:
@@ -450,7 +450,7 @@ async def test_every_answer_has_the_security_headers(app: UseCases, path: str, s
     assert "unsafe" not in answer.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/api/events", "/api/activity", "/api/deliveries", "/api/health"])
+@pytest.mark.parametrize("path", ["/set-up", "/api/events", "/api/activity", "/api/deliveries", "/api/health"])
 async def test_head_is_get_without_a_body(http: httpx.AsyncClient, path: str) -> None:
     """Same status and same kind of content."""
     head, get = await http.head(path), await http.get(path)

@@ -181,7 +181,7 @@ async def test_what_was_given_is_cut(http: httpx.AsyncClient) -> None:
 
 async def test_pages_take_any_parameter(http: httpx.AsyncClient) -> None:
     """What people append to addresses of pages does no harm."""
-    assert (await http.get("/?utm_source=mail")).status_code == 200
+    assert (await http.get("/deliveries?utm_source=mail")).status_code == 200
 
 
 async def test_what_nobody_expected(http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
