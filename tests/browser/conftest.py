@@ -9,7 +9,7 @@ import pytest_socket
 from playwright.sync_api import Browser
 
 from registrail.storage.sqlite import SqliteStore
-from tests.browser.seed import NOON, Seeded, seed
+from tests.browser.seed import Seeded, Ticking, seed
 from tests.browser.serving import Site, serving
 from tests.browser.visiting import Visitor, chromium, visiting
 
@@ -48,8 +48,9 @@ def visit(browser: Browser) -> Iterator[Visit]:
 def seeded() -> Iterator[Seeded]:
     """A site that has recorded ten days of a registry and some strange names; tests only read it."""
     pytest_socket.enable_socket()
-    with serving(in_memory, clock=lambda: NOON) as site:
-        yield site.run(seed(site))
+    clock = Ticking()
+    with serving(in_memory, clock=clock) as site:
+        yield site.run(seed(site, clock))
 
 
 @pytest.fixture

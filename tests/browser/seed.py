@@ -1,5 +1,6 @@
 """What the pages are looked at with: the same ten days of a registry each time, and names that nobody expects."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from bench.fill import fill
 from bench.year import REGIONS, Told, year
 from registrail.events import Arrival, RegistryEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
-from registrail.query import DeleteFilter, DeliveryFilter
+from registrail.query import DeleteFilter, DeliveryFilter, PushFilter
 from registrail.senders.sender import Request
 from registrail.web.rendering import link
 from tests.browser.serving import Site
@@ -19,6 +20,7 @@ NOON: Final = Instant.parse("2026-06-15T12:00:00Z")
 REGISTRY: Final = "contoso.azurecr.io"
 DAYS: Final = 10
 EVENTS: Final = 1_500
+DELIVERIES: Final = 30
 APP: Final = "team/shop"
 """The repository whose story is told below, for pages and pictures that want one."""
 
@@ -32,9 +34,11 @@ STRANGE: Final = (
     "\U0001f680-\U0001f468\u200d\U0001f469\u200d\U0001f467",
     "\u202egnp.exe",
     "{{7*7}}",
-    "latest\u0000".rstrip("\u0000") + " with  spaces",
+    "two  spaces",
 )
 STRANGE_REPOSITORY: Final = "strange/" + "r" * 247
+
+_AGENTS: Final = {"acr": "AzureContainerRegistry/1.0", "distribution": "Go-http-client/1.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,24 @@ class Seeded:
 
 def digest_of(name: str) -> str:
     """A digest that is the same each time."""
-    return (
-        "sha256:"
-        + "".join(f"{(ord(letter) * 7 + place * 31) % 256:02x}" for place, letter in enumerate(name * 32))[:64]
-    )
+    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+@dataclass
+class Ticking:
+    """A clock that goes on by a millisecond and a half whenever somebody looks, until it is stopped."""
+
+    now: Instant = NOON
+    step: int = 3 * TICKS_PER_SECOND // 2_000
+
+    def __call__(self) -> Instant:
+        """Tell the time."""
+        self.now = Instant(self.now.ticks + self.step)
+        return self.now
+
+    def stop(self, at: Instant) -> None:
+        """Stand still from now on."""
+        self.now, self.step = at, 0
 
 
 def story() -> list[Told]:
@@ -127,22 +145,11 @@ def busy(events: int = EVENTS) -> list[Told]:
     return [one for one in told if max(one.arrival.received_at, one.event.occurred_at or begin) < NOON]
 
 
-async def receive(site: Site, body: Mapping[str, Any] | bytes, sender: str = "acr") -> None:
-    """Take in a webhook, delivery log and all."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {
-        "content-type": "application/json",
-        "user-agent": "AzureContainerRegistry/1.0",
-        "x-functions-key": "s3cret",
-    }
-    await site.app.ingest.receive(sender, Request(headers=headers, body=raw), path=f"/hooks/{sender}")
-
-
-def webhook(number: int = 0, *, action: str = "push", **target: Any) -> dict[str, Any]:
+def webhook(number: int = 0, *, at: Instant = NOON, action: str = "push", **target: Any) -> dict[str, Any]:
     """A body as a registry's webhook sends it."""
     return {
         "id": f"id-{number}",
-        "timestamp": NOON.plus(timedelta(minutes=-number - 1)).isoformat(),
+        "timestamp": at.isoformat(),
         "action": action,
         "target": {
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -156,20 +163,33 @@ def webhook(number: int = 0, *, action: str = "push", **target: Any) -> dict[str
     }
 
 
-async def deliver(site: Site, count: int = 30) -> None:
-    """Have requests of senders in the log: most understood, some not, one a ping."""
-    for number in range(count):
-        await receive(site, webhook(number))
-    await receive(site, {"id": "ping", "timestamp": NOON.isoformat(), "action": "ping", "target": {}, "request": {}})
-    await receive(site, b'{"action": "push", "target": ')
-    await receive(site, {"events": [{"action": "push"}]}, "distribution")
+async def receive(site: Site, body: Mapping[str, Any] | bytes, sender: str = "acr") -> None:
+    """Take in a webhook, delivery log and all."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"content-type": "application/json", "user-agent": _AGENTS[sender], "x-functions-key": "s3cret"}
+    await site.app.ingest.receive(sender, Request(headers=headers, body=raw), path=f"/hooks/{sender}")
 
 
-async def seed(site: Site, *parts: Sequence[Told]) -> Seeded:
-    """Fill a site, fold it, and tell where to look."""
+async def deliver(site: Site, clock: Ticking) -> None:
+    """Have requests of senders in the log, the last one just now: most understood, some not, one a ping."""
+    bodies: list[tuple[Mapping[str, Any] | bytes, str]] = []
+    for number in range(DELIVERIES):
+        at = NOON.plus(timedelta(minutes=3 * (number - DELIVERIES), seconds=-2))
+        bodies.append((webhook(number, at=at), "acr"))
+    bodies[7] = (b'{"action": "push", "target": ', "acr")
+    bodies[-5] = ({"id": "ping", "timestamp": NOON.isoformat(), "action": "ping", "target": {}, "request": {}}, "acr")
+    bodies[-9] = ({"events": [{"action": "push"}]}, "distribution")
+    for number, (body, sender) in enumerate(bodies):
+        clock.now = NOON.plus(timedelta(minutes=3 * (number - DELIVERIES)))
+        await receive(site, body, sender)
+
+
+async def seed(site: Site, clock: Ticking, *parts: Sequence[Told]) -> Seeded:
+    """Fill a site whose clock this is, fold it, and tell where to look."""
     for told in parts or (busy(), story(), strange()):
         await fill(site.store, told)
-    await deliver(site)
+    await deliver(site, clock)
+    clock.stop(NOON)
     await site.app.summarize.fold_all()
     return Seeded(site, await paths(site))
 
@@ -178,6 +198,7 @@ async def paths(site: Site) -> Mapping[str, str]:
     """The pages of a site that knows the story."""
     query = site.app.query
     [deletion, *_] = (await query.history.deletions(REGISTRY, DeleteFilter(repository=APP), limit=1)).items
+    [push, *_] = (await query.pushes(PushFilter(registry=REGISTRY, repository=APP), limit=1)).items
     [delivery, *_] = (await query.delivered(DeliveryFilter(), limit=1)).items
     of_app = {"registry": REGISTRY, "repository": APP}
     return {
@@ -192,9 +213,11 @@ async def paths(site: Site) -> Mapping[str, str]:
         "deletes": link("/deletes", registry=REGISTRY),
         "delete": link("/delete", registry=REGISTRY, event=deletion.event),
         "pushes": "/pushes",
+        "push": link("/push", registry=REGISTRY, event=push.id),
         "events": "/events",
         "deliveries": "/deliveries",
         "delivery": link("/delivery", id=delivery.id),
+        "replay": link("/delivery/replay", id=delivery.id),
         "set-up": "/set-up",
         "reference": "/api/docs",
     }
