@@ -89,8 +89,8 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-wire \
-  acr-import-base acr-build acr-run acr-task base-digest bicep image test-image audit sbom package release-notes \
+.PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-web bench-wire \
+  screenshots   acr-import-base acr-build acr-run acr-task base-digest bicep image test-image audit sbom package release-notes \
   test test-browser test-infra test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs
@@ -106,6 +106,9 @@ azurite: $(AZURITE) ## Installs the storage emulator, with a Node of its own
 
 vendor: $(VENDOR) ## Copies what pages load from its pinned packages
 	@.venv/bin/python tools/vendor/vendor.py
+
+screenshots: $(DEV) ## The pictures in docs/images, from made-up data; needs Chromium
+	.venv/bin/python -m tools.screenshots
 
 test: $(DEV) $(AZURITE) ## Every test that needs nothing but Python: units, both stores, the local host
 	@rm -f .coverage .coverage.*
@@ -150,6 +153,9 @@ bench-fold: $(DEV) $(AZURITE) ## What folding, an idle timer and a rebuild cost
 
 bench-query: $(DEV) $(AZURITE) ## What answers cost, with few and with many events
 	.venv/bin/python -m bench.query
+
+bench-web: $(DEV) ## What pages cost, with few and with many events
+	.venv/bin/python -m bench.web
 
 bench-wire: $(DEV) $(AZURITE) ## What our codec for Table Storage costs, beside the SDK
 	.venv/bin/python -m bench.wire

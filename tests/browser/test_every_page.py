@@ -1,5 +1,6 @@
 """What holds for every page, whatever it shows."""
 
+import re
 from typing import Final
 
 import pytest
@@ -67,5 +68,11 @@ def test_it_can_be_read_without_scripts(visit: Visit, seeded: Seeded, name: str)
     with_script = visit(seeded.site).go(seeded.paths[name])
     without = visit(seeded.site, java_script_enabled=False).go(seeded.paths[name])
     assert without.locator("main").inner_text().split() != []
-    assert without.locator("main h2").all_inner_texts() == with_script.locator("main h2").all_inner_texts()
+    titles = [[_but_time(one) for one in page.locator("main h2").all_inner_texts()] for page in (without, with_script)]
+    assert titles[0] == titles[1]
     assert [button for button in without.locator(".needs-script").all() if button.is_visible()] == []
+
+
+def _but_time(text: str) -> str:
+    """A title without the time in it, which a script writes as the viewer does."""
+    return re.sub(r"\d.*", "", text)
