@@ -36,6 +36,8 @@ from torture.stored import (
 EVERY_SECOND: Final = "* * * * * *"
 CLAIMED: Final = 45.0
 """Seconds after which no fold may be waiting for one that was killed: claims end after 15."""
+LONGEST_FOLDING: Final = 300.0
+"""Seconds for all of it on a busy machine, as long as something changes."""
 MOST_WRONG: Final = 5
 """Kinds of wrong answers that are reported."""
 
@@ -155,12 +157,20 @@ async def _verify(scene: _Scene) -> Findings:
 
 
 async def _folded(api: Api, rows: Rows) -> list[str]:
-    """Run the timer function until no mark is left, or until claims of the dead have ended; the marks left."""
+    """Run the timer function until no mark is left, or until claims of the dead have ended and nothing changes.
+
+    Returns:
+        The marks left.
+    """
     deadline = time.monotonic() + CLAIMED
+    end = time.monotonic() + LONGEST_FOLDING
+    before: list[str] = []
     while True:
         if not await api.fold():
             raise AskError("summarize_activity failed although nothing was broken any more")
         marks = stored_marks(rows)
-        if not marks or time.monotonic() > deadline:
+        if marks != before:
+            before, deadline = marks, time.monotonic() + CLAIMED
+        if not marks or time.monotonic() > min(deadline, end):
             return marks
         await asyncio.sleep(0.5)

@@ -22,7 +22,6 @@ ACTIONS: Final = {
 """The last part of an event type, in lower case, and the action that it stands for if `data` names none."""
 
 VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
-DELETION: Final = "Microsoft.EventGrid.SubscriptionDeletedEvent"
 
 
 def translate(request: Request) -> Batch | Handshake:

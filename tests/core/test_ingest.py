@@ -22,8 +22,9 @@ from registrail.ports import Delivery
 from registrail.query import DeliveryFilter, EventFilter
 from registrail.senders.sender import Request
 from registrail.settings import Settings
+from registrail.storage.commit import GroupCommit
 from registrail.storage.sqlite import SqliteStore
-from registrail.storage.store import Operation
+from registrail.storage.store import EntityStore, Operation
 
 NOON: Final = Instant.parse("2026-06-15T12:00:00Z")
 D: Final = "sha256:80f0d5c8786bb9e621a45ece0db56d11cdc624ad20da9fe62e9d25490f331d7d"
@@ -46,7 +47,7 @@ class BrokenStore(SqliteStore):
         return await super().commit(table, partition, operations)
 
 
-def on(store: SqliteStore, **changed: Any) -> UseCases:
+def on(store: EntityStore, **changed: Any) -> UseCases:
     """The use cases at noon."""
     return use_cases(store, Settings(storage="sqlite:///:memory:", **changed), lambda: NOON)
 
@@ -446,6 +447,22 @@ async def test_one_event_by_many_channels_is_one_row(order: Sequence[int]) -> No
     assert set(one.regions) == {regions[index] for index in order} - {None}
     assert (one.event.action, one.event.repository, one.event.tag, one.event.digest) == ("push", "team/app", "v1", D)
     assert [period.counts.events for period in await app.query.activity_of("hour")] == [1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_all_channels_at_once(seed: int) -> None:
+    """Arrivals that race share transactions, on one instance and on two: still one row, with all who told."""
+    store = SqliteStore(":memory:")
+    instances = [on(GroupCommit(store)), on(GroupCommit(store))]
+    arrivals = ARRIVALS * 4
+    random.Random(seed).shuffle(arrivals)  # noqa: S311 - a simulation, which should repeat
+    await asyncio.gather(*(receive(instances[n % 2], *arrival) for n, arrival in enumerate(arrivals)))
+    [one] = await recorded(instances[0])
+    assert (set(one.seen), set(one.regions)) == (
+        {"acr", "eventgrid", "distribution"},
+        {"westeurope", "eastus", "japaneast"},
+    )
+    assert [period.counts.events for period in await instances[0].query.activity_of("hour")] == [1]
 
 
 async def test_a_later_arrival_does_not_erase(app: UseCases) -> None:

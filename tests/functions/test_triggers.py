@@ -12,8 +12,9 @@ from registrail.errors import StorageUnavailableError
 from registrail.functions import grid, hooks, timers, web
 from registrail.local.host import host
 from registrail.settings import Settings
+from registrail.storage.commit import GroupCommit
 from registrail.storage.sqlite import SqliteStore
-from registrail.storage.store import Operation
+from registrail.storage.store import Operation, scan_all
 from registrail.web.app import web_app
 from tests.conftest import Clock
 
@@ -208,6 +209,29 @@ async def test_event_grid_is_recorded(http: httpx.AsyncClient, wrap: Any) -> Non
     assert (await http.post("/hooks/acr", json=PUSH)).status_code == 200
     [event] = await events(http)
     assert (event["registry"], event["senders"]) == ("r.azurecr.io", ["acr", "eventgrid"])
+
+
+@pytest.mark.parametrize("path", [GRID, "/hooks/eventgrid"])
+async def test_the_largest_batch(clock: Clock, path: str) -> None:
+    """Event Grid sends up to 5,000 events in 1 MB; the queue of the group commit holds them and what they bring."""
+    store = SqliteStore(":memory:")
+    known = use_cases(GroupCommit(store), Settings(storage="sqlite:///:memory:"), clock)
+    app = func.FunctionApp()
+    app.register_functions(hooks.blueprint(known.ingest))
+    app.register_functions(grid.blueprint(known.ingest))
+    targets = ({"repository": "a", "digest": f"sha256:{number}"} for number in range(5000))
+    batch = [
+        {"eventType": "ImagePushed", "id": "", "data": {"timestamp": PUSH["timestamp"], "target": target}}
+        for target in targets
+    ]
+    body = json.dumps(batch, separators=(",", ":")).encode()
+    assert len(body) < 1_048_576
+    transport = httpx.ASGITransport(host(app, route_prefix=""))
+    async with httpx.AsyncClient(transport=transport, base_url="http://registrail.localhost") as client:
+        answer = await client.post(path, content=body, headers={"aeg-event-type": "Notification"})
+    assert answer.status_code in {200, 202}
+    stored = await scan_all(store, "events", "unknown~2026-06-15")
+    assert len({entity.row for entity in stored}) == 5000
 
 
 @pytest.mark.parametrize("wrap", [grid_event, cloud_event])
