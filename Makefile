@@ -90,7 +90,7 @@ endef
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: FORCE help run demo azurite vendor torture fuzz bench-ingest bench-fold bench-query bench-web bench-wire \
-  screenshots   acr-import-base acr-build acr-run acr-task base-digest bicep image test-image audit sbom package release-notes \
+  screenshots acr-import-base acr-build acr-run acr-task base-digest bicep image test-image audit sbom package release-notes \
   test test-browser test-infra test-registry test-runtime test-newest test-platform lint types lock lock-check clean
 
 help: ## Lists the verbs

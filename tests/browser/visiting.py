@@ -114,4 +114,5 @@ def visiting(browser: Browser, url: str, **options: Any) -> Iterator[Visitor]:
         yield visitor
     finally:
         context.close()
-    assert visitor.unforgiven() == []
+    problems = visitor.unforgiven()
+    assert problems == [], problems
