@@ -24,7 +24,7 @@ ENV AzureWebJobsScriptRoot=/srv/registrail \
     AzureWebJobsDisableHomepage=true \
     ASPNETCORE_URLS=http://+:8080 \
     HOME=/var/registrail \
-    SUMMARIZE_SCHEDULE="0 * * * * *" \
+    SUMMARIZE_SCHEDULE="15 * * * * *" \
     EXPIRE_SCHEDULE="0 30 2 * * *"
 WORKDIR /srv/registrail
 EXPOSE 8080

@@ -157,6 +157,9 @@ bench-query: $(DEV) $(AZURITE) ## What answers cost, with few and with many even
 bench-web: $(DEV) ## What pages cost, with few and with many events
 	.venv/bin/python -m bench.web
 
+bench-cost: $(DEV) $(AZURITE) ## Storage transactions and bytes of each event; WRITE=1 keeps them for `registrail cost`
+	.venv/bin/python -m bench.cost $(if $(WRITE),--write)
+
 bench-wire: $(DEV) $(AZURITE) ## What our codec for Table Storage costs, beside the SDK
 	.venv/bin/python -m bench.wire
 

@@ -29,7 +29,7 @@ param replicaRegions string[] = []
 param systemTopicName string = ''
 
 @description('When marked minutes are counted: six-field NCRONTAB, UTC.')
-param summarizeSchedule string = '0 * * * * *'
+param summarizeSchedule string = '15 * * * * *'
 
 @description('When old days are deleted: six-field NCRONTAB, UTC.')
 param expireSchedule string = '0 30 2 * * *'

@@ -11,6 +11,7 @@ RegistrailError
 └── StorageError
     ├── StorageUnavailableError   try again later: throttled, timed out, unreachable
     └── StorageRefusedError       trying again will not help: no permission, not a valid request
+        └── NewerTablesError      a newer Registrail wrote the tables
 """
 
 from collections.abc import Sequence
@@ -109,3 +110,20 @@ class StorageRefusedError(StorageError):
     """The store refuses the request for good."""
 
     reason = "storage-refused"
+
+
+class NewerTablesError(StorageRefusedError):
+    """A newer Registrail wrote the tables, so this one would misread them, and spoil them."""
+
+    reason = "newer-tables"
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the tables are of version {found}, and this Registrail knows versions up to {known}: "
+            "run the newer one again (docs/operations.md)"
+        )
+        self.found = found
+        self.known = known
+
+    def __copy__(self) -> "NewerTablesError":
+        return NewerTablesError(self.found, self.known)

@@ -53,6 +53,7 @@ _EVENTS: Final[Columns] = {
     "connected_registry": "text",
     "region": "text",
     "senders": "json",
+    "seen": "json",
     "regions": "json",
     "deliveries": "json",
 }

@@ -8,12 +8,13 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
-from registrail.errors import StorageError
+from registrail.errors import NewerTablesError, StorageError
 from registrail.instants import TICKS_PER_SECOND, Instant
 from registrail.local import show
 from registrail.local.client import Client, Parameters, RefusedError
 from registrail.local.problems import LocalError
 from registrail.ports import Marks
+from registrail.storage.schema import VERSION, stored_version
 from registrail.storage.store import Delete, EntityStore, Insert
 
 State = Literal["ok", "warning", "problem"]
@@ -72,6 +73,22 @@ async def of_store(store: EntityStore) -> Finding:
     if found is None:
         return Finding("tables", "problem", "a row that was written is not there", "look at who else deletes rows")
     return Finding("tables", "ok", "a row was written, read and deleted")
+
+
+async def of_version(store: EntityStore) -> Finding:
+    """Whether the tables are of our version."""
+    try:
+        found = await stored_version(store)
+    except NewerTablesError as error:
+        return Finding("version", "problem", str(error), "use that Registrail, or a newer one")
+    except StorageError:
+        return Finding("version", "ok", "nothing can be read yet")
+    if found is None:
+        return Finding("version", "ok", f"the tables have no version yet; the first write gives them {VERSION}")
+    if found < VERSION:
+        detail = f"the tables are of version {found}, this is {VERSION}"
+        return Finding("version", "warning", detail, "registrail rebuild --storage …")
+    return Finding("version", "ok", f"the tables are of version {found}, as this is")
 
 
 async def of_app(client: Client, marks: Marks | None) -> AsyncIterator[Finding]:

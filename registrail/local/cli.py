@@ -2,7 +2,21 @@
 
 import typer
 
-from registrail.local import account, demo, doctor, exporting, key, past, read, rebuilding, replay, send, serve
+from registrail.local import (
+    account,
+    cost,
+    demo,
+    doctor,
+    exporting,
+    importing,
+    key,
+    past,
+    read,
+    rebuilding,
+    replay,
+    send,
+    serve,
+)
 
 app = typer.Typer(
     name="registrail",
@@ -26,7 +40,8 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.add_typer(send.app, name="send")
-for commands in (read, past, account, exporting, replay, rebuilding, doctor):
+for commands in (read, past, account, exporting, importing, replay, rebuilding, doctor):
     commands.register(app)
 app.command()(key.key)
+app.command()(cost.cost)
 app.command()(demo.demo)

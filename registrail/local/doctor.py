@@ -12,7 +12,7 @@ from rich.text import Text
 
 from registrail.errors import RegistrailError, SettingsError
 from registrail.local import show
-from registrail.local.checks import Finding, State, of_app, of_store
+from registrail.local.checks import Finding, State, of_app, of_store, of_version
 from registrail.local.client import Client
 from registrail.local.command import command
 from registrail.local.listing import Output
@@ -85,6 +85,10 @@ async def _of_storage(storage: str, environment: Mapping[str, str]) -> AsyncIter
     yield Finding("settings", "ok", "they can be read")
     try:
         async with in_process(settings) as (http, cases, store):
+            version = await of_version(store)
+            yield version
+            if version.state == "problem":
+                return
             tables = await of_store(store)
             yield tables
             if tables.state != "ok":

@@ -66,7 +66,9 @@ async def rebuild(
     """
     if storage is None:
         raise LocalError("a rebuild works on the tables themselves: name them with --storage, or say --storage env")
-    async with in_process(storage_settings(storage, os.environ)) as (_, cases, _):
+    from registrail.storage.schema import raise_version  # noqa: PLC0415 - most commands ask over HTTP
+
+    async with in_process(storage_settings(storage, os.environ)) as (_, cases, store):
         wanted = _known(registries, await cases.ingest.journal.registries())
         use_case = replace(cases.rebuild, grace_seconds=grace)
         for registry in wanted:
@@ -78,6 +80,8 @@ async def rebuild(
                 echo({"registry": registry, "events": events, "seconds": round(seconds, 3)})
             else:
                 typer.echo(f"rebuilt {plain(registry)}: {events:,} events in {seconds:,.1f} s")
+        if not registries:
+            await raise_version(store)
 
 
 def _known(wanted: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:

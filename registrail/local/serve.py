@@ -105,7 +105,7 @@ def _serve(directory: Path, listener: socket.socket, url: str, where: str) -> No
     """Import the app, now that its environment is complete, and serve it until told to end."""
     for name, value in _local_values(directory).items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("SUMMARIZE_SCHEDULE", "0 * * * * *")
+    os.environ.setdefault("SUMMARIZE_SCHEDULE", "15 * * * * *")
     os.environ.setdefault("EXPIRE_SCHEDULE", "0 30 2 * * *")
     module = _import_app(directory)
     application = host(module.app, route_prefix=_route_prefix(directory), settings=os.environ, directory=directory)

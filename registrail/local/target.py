@@ -80,8 +80,13 @@ def read_key(target: Target, environment: Mapping[str, str]) -> str | None:
     return key or None
 
 
-def storage_settings(storage: str, environment: Mapping[str, str]) -> Settings:
+def storage_settings(storage: str, environment: Mapping[str, str], *, may_make: bool = False) -> Settings:
     """The app's settings with this storage instead of what they say; `env` leaves them as they are.
+
+    Args:
+        storage: as the command line says it.
+        environment: what else is set.
+        may_make: whether a file that is not there is made.
 
     Raises:
         LocalError: there is no such file; a reader makes none.
@@ -94,7 +99,7 @@ def storage_settings(storage: str, environment: Mapping[str, str]) -> Settings:
         given[_TABLES if storage.startswith("https://") else _STORAGE] = storage
     settings = Settings.from_env(given)
     path = settings.sqlite_path
-    if path is not None and not Path(path).is_file():
+    if path is not None and not may_make and not Path(path).is_file():
         raise LocalError(f"there is no file {path}")
     return settings
 

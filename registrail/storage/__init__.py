@@ -2,6 +2,7 @@
 
 from registrail.errors import SettingsError
 from registrail.settings import Settings
+from registrail.storage.schema import VersionedStore
 from registrail.storage.store import EntityStore
 
 
@@ -15,12 +16,12 @@ def open_store(settings: Settings) -> EntityStore:
     if settings.sqlite_path is not None:
         from registrail.storage.sqlite import SqliteStore  # noqa: PLC0415
 
-        return SqliteStore(settings.sqlite_path)
+        return VersionedStore(SqliteStore(settings.sqlite_path))
     from registrail.storage import tables  # noqa: PLC0415
 
     if settings.table_service_uri is not None:
-        return tables.TablesStore(tables.with_identity(settings.table_service_uri, settings.client_id))
+        return VersionedStore(tables.TablesStore(tables.with_identity(settings.table_service_uri, settings.client_id)))
     try:
-        return tables.TablesStore(tables.with_connection_string(settings.storage or ""))
+        return VersionedStore(tables.TablesStore(tables.with_connection_string(settings.storage or "")))
     except ValueError as error:
         raise SettingsError([f"REGISTRAIL_STORAGE is not a connection string: {error}"]) from error

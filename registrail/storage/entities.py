@@ -30,6 +30,15 @@ def event_properties(event: RegistryEvent, arrival: Arrival) -> dict[str, Value]
     return known
 
 
+def recorded_properties(recorded: RecordedEvent) -> dict[str, Value]:
+    """All columns of a row of `events`: undoes `recorded_event`."""
+    columns = zip(_EVENT_COLUMNS, _values(recorded.event), strict=True)
+    known: dict[str, Value] = {name: value for name, value in columns if value is not None}
+    known |= {_SEEN + sender: seen for sender, seen in recorded.seen.items()}
+    known |= {_DELIVERY + sender: delivery for sender, delivery in recorded.deliveries.items()}
+    return known | {_REGION + region: seen for region, seen in recorded.regions.items()}
+
+
 def recorded_event(row: str, properties: Properties) -> RecordedEvent:
     """Read a row of `events`, merged from all its arrivals."""
     regions = _with_prefix(_REGION, properties)

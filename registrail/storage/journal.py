@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, cast
 
-from registrail.events import Arrival, RegistryEvent, arrival_hash, content_hash
+from registrail.events import Arrival, RecordedEvent, RegistryEvent, arrival_hash, content_hash
 from registrail.instants import Instant
 from registrail.ports import EventPage
 from registrail.storage import keys
 from registrail.storage.catalog import Catalog
-from registrail.storage.entities import event_properties, recorded_event
+from registrail.storage.entities import event_properties, recorded_event, recorded_properties
 from registrail.storage.store import EntityStore, Merge, Operation, Value, commits, delete_range
 
 TABLE: Final = "events"
@@ -32,6 +32,22 @@ class EntityJournal:
         for event in events:
             day, row = _place(event)
             partitions[event.registry, day].setdefault(row, {}).update(event_properties(event, arrival))
+        for (registry, day), rows in partitions.items():
+            await self._write(registry, day, rows)
+
+    async def restore(self, events: Sequence[RecordedEvent]) -> None:
+        """Write events as they were recorded; safe to repeat. What is stored already is merged with them.
+
+        Raises:
+            ValueError: the id of one is not the one that its content and time give.
+        """
+        partitions: dict[tuple[str, str], dict[str, dict[str, Value]]] = defaultdict(dict)
+        for recorded in events:
+            day, row = _place(recorded.event)
+            if row != recorded.id:
+                message = f"the id is {recorded.id!r}, but content and time give {row!r}"
+                raise ValueError(message)
+            partitions[recorded.event.registry, day][row] = recorded_properties(recorded)
         for (registry, day), rows in partitions.items():
             await self._write(registry, day, rows)
 

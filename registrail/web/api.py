@@ -142,6 +142,7 @@ def event_json(recorded: RecordedEvent) -> Json:
         "occurred_at": occurred_at,
         "received_at": recorded.received_at.isoformat(),
         "senders": sorted(recorded.seen),
+        "seen": {name: seen.isoformat() for name, seen in sorted(recorded.seen.items())},
         "regions": {name: seen.isoformat() for name, seen in sorted(recorded.regions.items())},
         "deliveries": dict(sorted(recorded.deliveries.items())),
     }

@@ -282,10 +282,11 @@ async def test_event_grid_hears_of_storage_trouble(http: httpx.AsyncClient, swit
 # Timers
 
 
-async def test_the_timer_folds(http: httpx.AsyncClient, switch: Switch) -> None:
+async def test_the_timer_folds(http: httpx.AsyncClient, switch: Switch, clock: Clock) -> None:
     """After it ran nothing awaits a fold, and the counts are in the table."""
     await http.post("/hooks/acr", json=PUSH)
     assert (await http.get("/api/health")).json()["registries"][0]["backlog"] == 1
+    clock.advance(seconds=10)
     answer = await http.post("/admin/functions/summarize_activity", json={})
     assert answer.status_code == 202
     assert (await http.get("/api/health")).json()["registries"][0]["backlog"] == 0

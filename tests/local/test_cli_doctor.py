@@ -204,7 +204,7 @@ def test_storage(tmp_path: Path) -> None:
     code, said, error = registrail("doctor", "--json", "--storage", f"sqlite:///{tmp_path}/r.db")
     found = {check["check"]: check["state"] for check in json.loads(said)["checks"]}
     assert (code, error, set(found.values())) == (0, "", {"ok"})
-    assert list(found)[:4] == ["settings", "tables", "health", "access"]
+    assert list(found)[:4] == ["settings", "version", "tables", "health"]
     assert asyncio.run(left()) == Page([], None)
 
 

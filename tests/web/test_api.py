@@ -83,6 +83,7 @@ async def test_an_event_has_every_field(app: UseCases, http: httpx.AsyncClient) 
         "request_id": "r0",
         "actor": "ci",
         "senders": ["acr"],
+        "seen": {"acr": "2026-06-15T12:00:00.0000000Z"},
         "regions": {},
         "deliveries": event["deliveries"],
     }
