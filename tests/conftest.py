@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+import hypothesis
 import pytest
 import pytest_socket
 
@@ -12,6 +13,10 @@ from registrail.instants import Instant
 from registrail.local.azurite import azurite
 from registrail.settings import Settings
 from registrail.storage.sqlite import SqliteStore
+
+# How long an example takes is the machine's business.
+hypothesis.settings.register_profile("registrail", deadline=None)
+hypothesis.settings.load_profile("registrail")
 
 _WITH_SOCKETS = ("sockets", "azurite", "browser", "registry", "platform")
 

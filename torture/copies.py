@@ -1,6 +1,7 @@
 """Copies of a store in memory, so that many trials can begin where one of them was."""
 
 import sqlite3
+import weakref
 
 from registrail.storage.sqlite import SqliteStore
 
@@ -15,6 +16,8 @@ def content_of(store: SqliteStore) -> bytes:
 def store_with(content: bytes) -> SqliteStore:
     """A new store with that in it."""
     store = SqliteStore(":memory:")
-    store._connection = sqlite3.connect(":memory:", isolation_level=None)  # noqa: SLF001 - likewise
-    store._connection.deserialize(content)  # noqa: SLF001 - likewise
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.deserialize(content)
+    store._connection = connection  # noqa: SLF001 - likewise
+    weakref.finalize(store, connection.close)  # as of any store that is dropped without being closed
     return store

@@ -65,6 +65,7 @@ def router(query: Query) -> APIRouter:
             "deletions": sorted(
                 ((of.registry, one) for of in found.registries for one in of.deletions), key=lambda one: one[1].event
             )[:ROWS],
+            "waiting": any(of.backlog or of.rebuilding for of in found.registries),
             "left_out": 0 if name else max(len(found.names) - MOST_REGISTRIES, 0),
             "samples": [one for one in found.names if one.endswith(SAMPLE_ENDING)],
             "polled": part == "live",

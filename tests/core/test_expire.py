@@ -75,7 +75,7 @@ async def test_events_go_with_their_counts(store: SqliteStore, clock: Clock) -> 
     assert sorted({row.rpartition("~")[2][8:10] for row in rows}) == names(left)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 25), st.integers(0, 86_399), st.integers(1, 20))
 async def test_nothing_younger_than_the_limit_goes(day: int, second: int, keep: int) -> None:
     """Whenever it runs, everything within the limit is still there afterwards."""

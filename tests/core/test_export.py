@@ -60,7 +60,7 @@ def in_json(value: object) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-@settings(deadline=None)
+
 @given(ROWS)
 async def test_csv_gives_every_row_back(rows: list[dict[str, Any]]) -> None:
     """RFC 4180 with a header; what was defused is told from what was not."""
@@ -137,7 +137,7 @@ async def test_ndjson_gives_every_row_back(rows: list[dict[str, Any]]) -> None:
     assert [json.loads(line) for line in content.split("\n")[:-1]] == rows
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ROWS)
 async def test_parquet_gives_every_row_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]

@@ -474,7 +474,7 @@ async def test_a_later_arrival_does_not_erase(app: UseCases) -> None:
 
 
 @pytest.mark.parametrize("name", ["ä" * 200, "x y" * 80, "日本" * 20, "=" * 255, "*", "~", "a/b?c#d\\e", "\ud800"])
-async def test_a_registry_of_any_name(app: UseCases, name: str) -> None:
+async def test_a_registry_of_any_name(app: UseCases, clock: Clock, name: str) -> None:
     """It is listed by its whole name, its events are found by it and counted, and it spoils nothing for others."""
     await receive(app, "acr", acr(1, query={"registry": name}))
     await receive(app, "acr", acr(2))
@@ -482,6 +482,7 @@ async def test_a_registry_of_any_name(app: UseCases, name: str) -> None:
     assert other == name.replace("\ud800", "\ufffd")
     found = await app.query.events(EventFilter(registry=other), limit=10)
     assert [one.event.tag for one in found.items] == ["v1"]
+    clock.advance(minutes=1)
     assert await app.summarize.fold_all() == 2
     assert len(await recorded(app)) == 2
 
@@ -544,7 +545,7 @@ def recount(events: Sequence[Sent], grain: Grain, registry: str, repository: str
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(events=GENERATED, data=st.data())
 async def test_journal_and_activity_equal_a_recount(events: list[Sent], data: st.DataObject) -> None:
     """In any order, with any repetitions, in any batches, with folds in between: each once, and counts are exact."""

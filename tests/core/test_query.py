@@ -123,7 +123,7 @@ async def test_newer_events_do_not_disturb_paging(app: UseCases, filled: list[Re
     assert (found, len(found)) == (list(before), len(filled))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     events=st.lists(
         st.builds(

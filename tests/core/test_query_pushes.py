@@ -228,7 +228,7 @@ def build(history: Sequence[Any]) -> list[RegistryEvent]:
     return events
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     history=histories,
     limit=st.integers(1, 5),
@@ -251,7 +251,7 @@ async def test_pages_are_the_whole_list(history: Sequence[Any], limit: int, rows
     assert all(len(page) <= limit for page in found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(history=histories, limit=st.integers(1, 4), rows=st.sampled_from([8, 1000]), number=st.integers(1, 4))
 async def test_new_pushes_do_not_disturb_paging(history: Sequence[Any], limit: int, rows: int, number: int) -> None:
     """Whatever arrives between two pages, every push of before is listed once, and nothing else further down."""
@@ -273,7 +273,7 @@ async def test_new_pushes_do_not_disturb_paging(history: Sequence[Any], limit: i
     assert found == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     history=histories,
     limit=st.integers(1, 4),

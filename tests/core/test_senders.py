@@ -172,7 +172,7 @@ def assert_storable(event: RegistryEvent) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ALL))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(body=st.binary(max_size=200))
 @example(body=b"null")
 @example(body=b"[]")
@@ -242,7 +242,7 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 BODIES: Final = [(path.parent.name, json.loads(path.read_bytes())) for path in INPUTS if path.parent.name in ALL]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(data=st.data())
 def test_real_payloads_with_anything_anywhere(data: st.DataObject) -> None:
     """A real body in which one or two places hold any JSON at all is read, or refused with MalformedError."""
@@ -254,7 +254,7 @@ def test_real_payloads_with_anything_anywhere(data: st.DataObject) -> None:
 
 
 @given(JSON)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_what_only_describes_never_hides_an_event(anything: Any) -> None:
     """Nonsense in the client, size, time and the like is left out, and the push is there."""
     body = {

@@ -182,7 +182,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(events=EVENTS, seed=st.integers(0, 10_000), together=st.booleans())
 async def test_the_history_does_not_depend_on_how_events_came(
     events: list[RecordedEvent], seed: int, *, together: bool
@@ -199,7 +199,7 @@ async def test_the_history_does_not_depend_on_how_events_came(
     assert actual.effects == expected.effects
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(events=EVENTS)
 async def test_the_history_is_what_replaying_all_events_says(events: list[RecordedEvent]) -> None:
     """An independent reading: one dictionary of tags, event after event."""

@@ -439,7 +439,7 @@ BREAKDOWNS: Final = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.dictionaries(st.sampled_from(SLOTS), BREAKDOWNS, min_size=1), st.integers(1, 12), st.booleans()),

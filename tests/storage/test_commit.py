@@ -226,7 +226,7 @@ WRITES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(WRITES)
 async def test_together_or_one_after_the_other(writes: list[Merge | Replace]) -> None:
     """Sharing a transaction gives the rows that the same writes give one after the other, and versions as read."""

@@ -178,7 +178,7 @@ async def test_recording_again_replaces(store: SqliteStore, app: UseCases) -> No
     assert list((await app.query.delivered(DeliveryFilter(), limit=10)).items) == [delivery()]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.dictionaries(st.text(max_size=20), st.text(max_size=2_000), max_size=20), st.binary(max_size=500), st.integers()
 )

@@ -242,7 +242,7 @@ async def test_of_racing_inserts_one_wins(engine: EntityStore, partition: str) -
 
 
 @pytest.mark.azurite
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60))
 @example("/\\#?%'\"|~=*+& \x00\x1f\x7f\x9f\u202e\U0001f433é")
 @example("x" * 4000)

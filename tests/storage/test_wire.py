@@ -341,7 +341,7 @@ COMMIT = st.lists(WRITES, min_size=1, max_size=4, unique_by=lambda operation: op
 
 
 @pytest.mark.azurite
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(AZURITE_KEYS, st.lists(COMMIT, min_size=1, max_size=3))
 async def test_azurite_keeps_what_sqlite_keeps(
     azurite_connection_string: str, key: str, commits: list[list[Operation]]

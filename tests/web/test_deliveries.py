@@ -74,7 +74,7 @@ async def test_filters(app: UseCases, clock: Clock, http: httpx.AsyncClient) -> 
     assert await ids(http, sender="nobody") == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.sampled_from(["acr", "harbor"]), st.integers(0, 200_000)), max_size=12), st.integers(1, 5))
 async def test_pages_have_everything_once(arrivals: list[tuple[str, int]], limit: int) -> None:
     """Pages of any length follow each other without gaps, newest first over senders and days."""

@@ -47,7 +47,7 @@ def at_share(segments: list[Segment], share: float) -> list[Segment]:
     return [one for one in segments if one.x <= share <= one.x + one.width]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(tracks(), max_size=6))
 def test_the_segments_of_a_lane_tile_the_time(given_tracks: list[Track]) -> None:
     """Without gap or overlap, in the order of time, and as narrow as they are, not more than fit the width."""
@@ -60,7 +60,7 @@ def test_the_segments_of_a_lane_tile_the_time(given_tracks: list[Track]) -> None
         assert not any(a and b for a, b in itertools.pairwise(narrow) if len(narrow) == len(lane.segments))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tracks())
 def test_a_segment_tells_what_the_tag_pointed_to(track: Track) -> None:
     """Whatever instant one looks at: the last stay that began by then, or that the tag was not there, or unknown."""
@@ -80,7 +80,7 @@ def test_a_segment_tells_what_the_tag_pointed_to(track: Track) -> None:
             }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(tracks())
 def test_no_change_is_lost(track: Track) -> None:
     """Each stay in the picture is drawn once, alone or among many; every delete that has room has its cross."""
@@ -131,7 +131,7 @@ FACTS: Final = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FACTS)
 def test_stays_are_what_the_movements_say(said: list[tuple[str, str]]) -> None:
     """By the whole timeline all of them; by the tag's own row the newest, and whether these are all."""
@@ -183,7 +183,7 @@ def test_the_newest_change_comes_first() -> None:
 # Time
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 9_000 * 365), st.integers(1, 10**11))
 def test_the_axis_is_legible(day: int, span: int) -> None:
     """At most nine lines, inside, from left to right, at different times, and neighbours say different things."""
@@ -221,7 +221,7 @@ def test_what_the_axis_says() -> None:
     ]  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(tracks(), max_size=5))
 def test_where_a_picture_begins(given_tracks: list[Track]) -> None:
     """Before its end, and with all changes if there are few."""

@@ -37,7 +37,7 @@ schema = asyncio.run(recorded())
 
 
 @schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_no_request_breaks_it(case: schemathesis.Case[Any]) -> None:
     """Whatever is asked, the answer is one of ours: never a 5xx."""
     case.call_and_validate(checks=[not_a_server_error], headers=HOST)
