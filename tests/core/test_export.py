@@ -60,7 +60,6 @@ def in_json(value: object) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-
 @given(ROWS)
 async def test_csv_gives_every_row_back(rows: list[dict[str, Any]]) -> None:
     """RFC 4180 with a header; what was defused is told from what was not."""

@@ -25,6 +25,7 @@ from registrail.settings import Settings
 from registrail.storage.commit import GroupCommit
 from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import EntityStore, Operation
+from tests.conftest import Clock
 
 NOON: Final = Instant.parse("2026-06-15T12:00:00Z")
 D: Final = "sha256:80f0d5c8786bb9e621a45ece0db56d11cdc624ad20da9fe62e9d25490f331d7d"
