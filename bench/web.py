@@ -1,12 +1,12 @@
 """What pages cost with many events: `make bench-web`.
 
-Two stores in files, with 2,000 and with 200,000 events of the same made-up registry, as dense, up to the same instant:
-the second knows a year, the first its last days. Each page is asked for by turns, warm, through the app without a
-socket. Requests to the store are counted; they are what Table Storage takes time and money for.
+A made-up busy year of 200,000 events, and its last 2,000 alone; `--stocks FOLDER` keeps both for the next run, of
+`bench.query` too. Each page is asked for by turns, warm, through the app without a socket. Requests to the store are
+counted; they are what Table Storage takes time and money for.
 """
 
+import argparse
 import asyncio
-import json
 import re
 import statistics
 import sys
@@ -20,28 +20,19 @@ from pathlib import Path
 from typing import Final
 
 import httpx
-from rich.console import Console
 
 from bench.counting import CountingStore
-from bench.fill import Gathering, fill
 from bench.report import Figure, table, verdict
-from bench.year import BEGIN, REGISTRY, Told, year
+from bench.stock import FEW, MANY, stock
+from bench.year import BEGIN, REGISTRY
 from registrail.compose import UseCases, use_cases
-from registrail.ports import Delivery
 from registrail.query import DeleteFilter, DeliveryFilter, EventFilter, PushFilter
 from registrail.settings import Settings
-from registrail.storage.catalog import Catalog
-from registrail.storage.deliveries import EntityDeliveries, delivery_id
 from registrail.storage.sqlite import SqliteStore
 from registrail.web.app import web_app
 from registrail.web.rendering import link
 
-FEW: Final = 2_000
-MANY: Final = 200_000
-DAYS: Final = 365
-END: Final = BEGIN.plus(timedelta(days=DAYS))
-LOGGED: Final = 10
-"""Every so many reports one is in the delivery log, too."""
+END: Final = BEGIN.plus(timedelta(days=365))
 ROUNDS: Final = 40
 WARM: Final = 3
 REPOSITORY: Final = "team/app-00"
@@ -63,53 +54,16 @@ class Filled:
 
 
 @asynccontextmanager
-async def filled(folder: Path, events: int) -> AsyncIterator[Filled]:
-    """Fill a file and fold it."""
-    store = CountingStore(SqliteStore(str(folder / f"{events}.db")))
-    settings = Settings(storage=f"sqlite:///{folder}/{events}.db")
+async def opened(path: Path) -> AsyncIterator[Filled]:
+    """The app on a file, without a socket, at the end of what it has."""
+    store = CountingStore(SqliteStore(str(path)))
+    settings = Settings(storage=f"sqlite:///{path}")
     app = use_cases(store, settings, lambda: END)
-    days = max(DAYS * events // MANY, 1)
-    begin = END.plus(timedelta(days=-days))
-    told = [one for one in year(events=events, begin=begin, days=days) if one.arrival.received_at < END]
-    began = time.perf_counter()
-    await fill(store, told)
-    await log(store, told[::LOGGED])
-    filled_at = time.perf_counter()
-    await app.rebuild.rebuild(REGISTRY)
-    seconds = time.perf_counter() - filled_at
-    text = f"{events:,} events: written in {filled_at - began:.0f} s, folded in {seconds:.0f} s"
-    Console(highlight=False).print(text)
     transport = httpx.ASGITransport(web_app(app.query, app.ingest, settings))
     headers = {"accept": "text/html", "accept-encoding": "gzip"}
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as http:
         yield Filled(store, app, http)
     await store.close()
-
-
-async def log(store: CountingStore, told: Sequence[Told]) -> None:
-    """Write requests to the delivery log, as if each had brought one event."""
-    gathering = Gathering(store)
-    deliveries = EntityDeliveries(gathering, Catalog(gathering))
-    for number, (event, arrival) in enumerate(told):
-        said = {"repository": event.repository, "tag": event.tag, "digest": event.digest}
-        body = json.dumps({"action": event.action, "target": said, "request": {"host": event.registry}}).encode()
-        delivery = Delivery(
-            id=delivery_id("acr", arrival.received_at, f"{number:012x}"),
-            sender="acr",
-            received_at=arrival.received_at,
-            method="POST",
-            path="/hooks/acr",
-            headers={"content-type": "application/json"},
-            query={},
-            body=body,
-            body_bytes=len(body),
-            outcome="accepted",
-            status=200,
-            accepted=1,
-            duration_ms=2.5,
-        )
-        await deliveries.record(delivery)
-    await gathering.flush()
 
 
 async def pages(app: UseCases) -> Mapping[str, str]:
@@ -253,15 +207,25 @@ def report(costs: Mapping[str, tuple[Cost, Cost]]) -> list[Figure]:
     ]
 
 
-async def main() -> int:
-    """Fill, ask, count."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        async with filled(folder, FEW) as few, filled(folder, MANY) as many:
-            figures = report(await compared(few, many))
-            figures.append(Figure("overview-bytes", await overview_bytes(many), MOST_BYTES, "at most"))
-    return verdict(figures)
+async def measure(folder: Path) -> list[Figure]:
+    """Fill what is not there yet, ask, count."""
+    few_at, many_at = await stock(folder, FEW), await stock(folder, MANY)
+    async with opened(few_at) as few, opened(many_at) as many:
+        figures = report(await compared(few, many))
+        figures.append(Figure("overview-bytes", await overview_bytes(many), MOST_BYTES, "at most"))
+    return figures
+
+
+def main() -> int:
+    """Read what is asked for, and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--stocks", type=Path, help="a folder that keeps the two stores for the next run")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.stocks or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        return verdict(asyncio.run(measure(folder)))
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())
