@@ -30,7 +30,8 @@ def main(  # noqa: PLR0913 - one for each option
 
     A failed run can be made again: --seed THAT --runs 1 with the same --events.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # hosts are ended then too, as with Ctrl-C
+    # As Ctrl-C: asyncio then cancels what runs where it waits, not in the middle of starting a host.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     logging.getLogger("httpx").setLevel(logging.WARNING)
     outcomes: list[Outcome] = []
     console = Console(stderr=True)
