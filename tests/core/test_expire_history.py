@@ -1,8 +1,7 @@
 """Retention and the history: what is younger than the limit is answered as before, whatever happens meanwhile."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
@@ -15,10 +14,11 @@ from registrail.instants import TICKS_PER_DAY, Instant
 from registrail.settings import Settings
 from registrail.storage.progress import EntityLimits
 from registrail.storage.sqlite import SqliteStore
-from registrail.storage.store import Operation, scan_all
+from registrail.storage.store import scan_all
 from registrail.summarize import CLAIM
 from registrail.timeline import time_of
 from tests.conftest import Clock
+from tests.mortal import Mortal, PulledPlugError
 from torture.copies import content_of, store_with
 
 DAYS: Final = 12
@@ -108,27 +108,6 @@ async def test_tags_point_where_they_pointed(fortnight: bytes) -> None:
                 break
         assert found == expected
     await store.close()
-
-
-class PulledPlugError(Exception):
-    """The process ends here."""
-
-
-@dataclass
-class Mortal:
-    """A store after some commits of which the process ends."""
-
-    inner: SqliteStore
-    left: int
-
-    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
-        self.left -= 1
-        if self.left < 0:
-            raise PulledPlugError
-        return await self.inner.commit(table, partition, operations)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 5, 11, 23, 35, 47])

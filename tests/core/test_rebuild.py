@@ -25,6 +25,7 @@ from registrail.storage.store import EntityStore, Operation, Replace, scan_all
 from registrail.upkeep import RebuildNote
 from registrail.web.app import web_app
 from tests.conftest import Clock
+from tests.mortal import Mortal, PulledPlugError
 from torture.copies import content_of, store_with
 
 NOW: Final = Instant.parse("2025-03-01T00:00:00Z")
@@ -146,27 +147,6 @@ async def test_events_come_meanwhile(every: int) -> None:
     assert await rows(store) == await rows(other)
     await store.close()
     await other.close()
-
-
-class PulledPlugError(Exception):
-    """The process ends here."""
-
-
-@dataclass
-class Mortal:
-    """A store after some commits of which the process ends, without a word."""
-
-    inner: SqliteStore
-    left: int
-
-    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
-        self.left -= 1
-        if self.left < 0:
-            raise PulledPlugError
-        return await self.inner.commit(table, partition, operations)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
 
 
 @pytest.mark.parametrize("lives", [[0], [1], [2], [3], [5], [8], [20], [40], [41], [60], [90], [4, 30, 7, 50]])
