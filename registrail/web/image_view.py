@@ -1,41 +1,22 @@
 """What the pages of a tag and of a digest show: at most eight requests to the store, most of them at once."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
-from registrail.instants import TICKS_PER_SECOND, Instant
+from registrail.instants import Instant
 from registrail.manifests import Kind
-from registrail.pushes import Push
 from registrail.query import DigestRecord, PushFilter, Query
-from registrail.replicas import expected_regions, lags_of, missing_regions
 from registrail.timeline import Movement
 from registrail.web.lanes import Picture, beginning, draw
+from registrail.web.replicated import AROUND, Replicated, days_around, lags_in_seconds, replicated
 from registrail.web.repository_view import newest_pushes
 from registrail.web.signs import read_signs
 from registrail.web.stays import track_of_timeline
 
 ROWS: Final = 100
 """Movements in a page."""
-AROUND: Final = timedelta(minutes=10)
-"""A push is looked for around an event of it."""
-_DAY: Final = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replicated:
-    """A push, and where it is known.
-
-    Attributes:
-        lags: in seconds, for each region that reported it.
-        missing: the regions that should have.
-    """
-
-    push: Push
-    lags: Mapping[str, float]
-    missing: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +149,9 @@ async def _pushed(  # noqa: PLR0913 - of what
     if not found.items:
         return None
     push = found.items[0]
-    lags = {region: lag / TICKS_PER_SECOND for region, lag in sorted(lags_of(push.event).items())}
-    if not lags:
+    if not lags_in_seconds(push):
         return Replicated(push=push, lags={}, missing=())
-    day = Instant.parse(f"{push.at.day}T00:00:00Z")
-    periods = await query.activity.periods(registry, "day", since=day.plus(-_DAY), until=day.plus(_DAY), breakdown=True)
-    by_day = {period.period: period.lags for period in periods}
-    expected = expected_regions(by_day.get(day.day, {}), by_day.get(day.plus(-_DAY).day, {}))
-    return Replicated(push=push, lags=lags, missing=sorted(missing_regions(push.event, expected)))
+    return replicated(push, push.at, await days_around(query, registry, push.at))
 
 
 async def _nothing() -> None:
