@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 from rich.text import Text
 
-from registrail.local import show
+from registrail.local import known, show
 from registrail.local.command import command
 from registrail.local.listing import Output, Paging, Range, Who, echo, list_out, merged, nothing
 from registrail.local.reference import Reference
@@ -24,6 +24,7 @@ _COUNTS: Final = (
     "images_first_seen",
     "repositories_first_seen",
 )
+_SPARE: Final = frozenset(_COUNTS[3:])
 
 
 class Grain(StrEnum):
@@ -88,7 +89,9 @@ async def activity(  # noqa: PLR0913 - one for each group of options
     )
     async with asking(target) as client:
         pages = [page async for page in client.pages("/api/activity", parameters)]
-    found = {**pages[-1], "items": [item for page in pages for item in page["items"]]}
+        found = {**pages[-1], "items": [item for page in pages for item in page["items"]]}
+        if not found["items"]:
+            await known.check(client, parameters)
     if output.json:
         echo(found)
         return
@@ -97,11 +100,12 @@ async def activity(  # noqa: PLR0913 - one for each group of options
         return
 
     def count(name: str) -> Column:
-        return Column(name.replace("_", " "), lambda item: str(item.get(name) or show.NOTHING), right=True)
+        title = name.replace("repositories", "repos").replace("_", " ")
+        return Column(title, lambda item: str(item.get(name) or show.NOTHING), right=True, is_spare=name in _SPARE)
 
     names = [Column(name, show.text(name)) for name in ("period", "repository", "actor", "client")]
     columns = [*names, *map(count, _COUNTS), Column("registry", show.text("registry"))]
-    show.console().print(show.table(columns, found["items"]))
+    show.print_table(columns, found["items"])
 
 
 async def deliveries(  # noqa: PLR0913, PLR0917 - one for each option
@@ -125,9 +129,9 @@ async def deliveries(  # noqa: PLR0913, PLR0917 - one for each option
     """
     columns = [
         Column("when", show.when("received_at")),
-        Column("outcome", show.word("outcome")),
-        Column("status", show.text("status"), right=True),
-        Column("accepted", lambda item: str(item.get("accepted") or show.NOTHING), right=True),
+        Column("outcome", show.word("outcome"), is_spare=True),
+        Column("status", show.text("status"), right=True, is_spare=True),
+        Column("accepted", lambda item: str(item.get("accepted") or show.NOTHING), right=True, is_spare=True),
         Column("id", show.text("id")),
         Column("problem", show.text("problem")),
     ]

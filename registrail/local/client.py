@@ -15,6 +15,12 @@ Parameters = Mapping[str, str | int | None]
 MOST: Final = 1000
 """Items that a page of a list may have."""
 
+_OPTIONS: Final = frozenset(
+    {"action", "actor", "at", "by", "client", "cursor", "grain", "limit", "outcome", "prefix", "registry", "sender"}
+    | {"since", "until"}
+)
+"""Parameters that are options of the same name here; others are parts of what is asked about."""
+
 _TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 _PATIENCE: Final = (1.0, 2.0, 4.0, 8.0)
 _LONGEST_WAIT: Final = 30.0
@@ -109,8 +115,7 @@ class Client:
         detail = " ".join(str(problem.get("detail") or response.reason_phrase or "no reason given").split())
         match status:
             case HTTPStatus.BAD_REQUEST if "parameter" in problem:
-                parameter = str(problem["parameter"])
-                return detail if detail.startswith(parameter) else f"{parameter}: {detail}"
+                return named(str(problem["parameter"]), detail)
             case HTTPStatus.UNAUTHORIZED:
                 return f"{self.place} wants a key (401, {detail}): set REGISTRAIL_KEY, or give --key-file"
             case HTTPStatus.FORBIDDEN:
@@ -121,6 +126,12 @@ class Client:
                 return f"{self.place} wants somebody to sign in ({status}): set REGISTRAIL_KEY, or give --key-file"
             case _:
                 return f"{self.place} answers {status}: {detail}"
+
+
+def named(parameter: str, detail: str) -> str:
+    """What is wrong with a parameter, by the name that it has on the command line."""
+    option = f"--{parameter}" if parameter in _OPTIONS else parameter
+    return f"{option}: {detail.removeprefix(f'{parameter}: ')}"
 
 
 def _problem(response: httpx.Response) -> Json:

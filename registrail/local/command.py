@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import typer
 
-from registrail.errors import RegistrailError, SettingsError
+from registrail.errors import InvalidParameterError, RegistrailError, SettingsError
+from registrail.local.client import named
 
 PANEL: Final = "Ask what happened"
 
@@ -61,6 +62,6 @@ def finish(work: Coroutine[Any, Any, None]) -> None:
             typer.echo(problem, err=True)
         raise typer.Exit(1) from error
     except RegistrailError as error:
-        line = str(error)
+        line = named(error.parameter, str(error)) if isinstance(error, InvalidParameterError) else str(error)
         typer.echo(line if line.endswith((".", "?", "!")) else f"{line}.", err=True)
         raise typer.Exit(1) from error

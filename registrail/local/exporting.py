@@ -18,14 +18,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from registrail.export import COLUMNS, Format, Kind, Row, begun, write
 from registrail.instants import Instant
-from registrail.local import show
+from registrail.local import known, show
 from registrail.local.client import Client, Parameters
 from registrail.local.command import command
 from registrail.local.listing import Range, Who, merged
 from registrail.local.problems import LocalError
 from registrail.local.reference import Reference
 from registrail.local.target import Target, asking
-from registrail.web.parameters import moment
+from registrail.moments import moment
 
 _TIMES: Final[Mapping[Kind, str]] = {"events": "occurred_at", "pushes": "at", "timeline": "at"}
 _WITHOUT: Final[Mapping[Kind, Sequence[str]]] = {
@@ -67,7 +67,7 @@ async def export(  # noqa: PLR0913, PLR0917 - one for each option
     ] = None,
     action: Annotated[str | None, typer.Option(help="Only these events: push, delete, …")] = None,
     form: Annotated[
-        Form | None, typer.Option("--format", "-f", help="Else as the output's name ends, else csv.")
+        Form | None, typer.Option("--format", "-f", help="Else as the output's name ends; csv on standard output.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else standard output.")] = None,
 ) -> None:
@@ -118,6 +118,8 @@ async def _rows(
     number = 0
     async for page in client.pages(f"/api/{kind}", parameters):
         items: Sequence[Row] = page["items"]
+        if not items and page.get("next") is None and not number:
+            await known.check(client, parameters)
         yield items
         number += len(items)
         progress.update(task, description=f"{number:,}")
@@ -129,8 +131,16 @@ async def _rows(
 def _form(form: Form | None, output: Path | None) -> Format:
     """Which format is meant."""
     ending = output.suffix.removeprefix(".").lower() if output else ""
-    endings: Mapping[str, Format] = {"csv": "csv", "ndjson": "ndjson", "jsonl": "ndjson", "parquet": "parquet"}
-    found = form.value if form else endings.get(ending, "csv")
+    endings: Mapping[str, Format] = {
+        "": "csv",
+        "csv": "csv",
+        "ndjson": "ndjson",
+        "jsonl": "ndjson",
+        "parquet": "parquet",
+    }
+    if form is None and ending not in endings:
+        raise LocalError(f"{output} ends like no format: name it .csv, .ndjson or .parquet, or give --format")
+    found: Format = form.value if form else endings[ending]
     if output is None and found == "parquet" and sys.stdout.isatty():
         raise LocalError("Parquet is nothing for a terminal: give a file with --output")
     return found

@@ -7,9 +7,11 @@ from typing import Annotated, Final
 
 import typer
 
-from registrail.local import show
+from registrail.local import known, show
 from registrail.local.client import MOST, Client, Json, Parameters
+from registrail.local.problems import LocalError
 from registrail.local.show import Column
+from registrail.moments import moment
 
 _WHICH: Final = "Which"
 _HOW: Final = "How much, and how it is shown"
@@ -29,7 +31,15 @@ class Range:
     until: Annotated[str | None, typer.Option(help="Only what is before, likewise.", rich_help_panel=_WHICH)] = None
 
     def parameters(self) -> dict[str, str | None]:
-        """As the API wants it."""
+        """As the API wants it.
+
+        Raises:
+            LocalError: it ends before it begins.
+        """
+        now = show.now()
+        since, until = moment("since", self.since, now), moment("until", self.until, now)
+        if since and until and until <= since:
+            raise LocalError(f"--until {self.until} is not after --since {self.since}: nothing lies between")
         return {"registry": self.registry, "since": self.since, "until": self.until}
 
 
@@ -90,10 +100,12 @@ async def list_out(
         await _everything(client, path, wanted, columns, as_json=paging.json)
         return
     found = await gathered(client, path, wanted, paging.limit)
+    if not found["items"] and paging.cursor is None:
+        await known.check(client, parameters)
     if paging.json:
         echo(found)
     elif found["items"]:
-        show.console().print(show.table(columns, found["items"]))
+        show.print_table(columns, found["items"])
         if found["next"] is not None:
             typer.echo("There are more: --limit, --all.", err=True)
     else:
@@ -113,7 +125,6 @@ async def gathered(client: Client, path: str, parameters: Parameters, limit: int
 async def _everything(
     client: Client, path: str, parameters: Parameters, columns: Sequence[Column], *, as_json: bool
 ) -> None:
-    output = show.console()
     number = 0
     with show.progress() as progress:
         task = progress.add_task("asking …")
@@ -122,11 +133,13 @@ async def _everything(
             if as_json:
                 typer.echo("".join(f"{json.dumps(item, ensure_ascii=False)}\n" for item in items), nl=False)
             elif items:
-                output.print(show.table(columns, items))
+                show.print_table(columns, items)
             number += len(items)
             progress.update(task, description=f"{number:,}")
-    if not as_json and not number:
-        nothing()
+    if not number:
+        await known.check(client, parameters)
+        if not as_json:
+            nothing()
 
 
 def nothing() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from registrail.local import show
+from registrail.local import known, show
 from registrail.local.client import Client, Json, RefusedError
 from registrail.local.command import command
 from registrail.local.listing import Output, Paging, Range, Who, echo, gathered, list_out, merged, nothing
@@ -17,13 +17,13 @@ from registrail.local.show import Column, ago, plain, second, short
 from registrail.local.target import Target, asking
 
 MOVEMENT = (
-    Column("when", show.when("at")),
-    Column("change", show.word("change")),
-    Column("digest", show.digest("digest")),
-    Column("before", show.digest("previous_digest")),
-    Column("actor", show.text("actor")),
-    Column("client", show.text("client")),
     Column("at", lambda item: second(item.get("at"))),
+    Column("change", show.word("change")),
+    show.digest_column("digest", "digest"),
+    show.digest_column("before", "previous_digest"),
+    Column("actor", show.text("actor")),
+    show.client_column(),
+    Column("when", show.when("at"), is_spare=True),
 )
 
 
@@ -87,24 +87,28 @@ async def as_of(
             columns = [
                 Column("repository", show.text("repository")),
                 Column("tag", show.text("tag")),
-                Column("digest", show.text("digest")),
+                Column("digest", show.text("digest"), brief=show.brief_digest),
                 Column("since", lambda item: second(item.get("since"))),
                 Column("actor", show.text("actor")),
+                show.client_column(),
             ]
             await list_out(client, "/api/tags", where, paging, columns)
             return
-        found = await client.document("/api/timeline", {**where, "tag": named.tag})
+        parameters = {**where, "tag": named.tag}
+        found = await client.document("/api/timeline", parameters)
+        if not found["items"]:
+            await known.check(client, parameters)
     if paging.json:
         echo(found)
         return
-    show.console().print(Text(_pointed(named, at, found)))
+    show.console().print(Text(_pointed(named, at, found)), soft_wrap=True)
 
 
 def _pointed(named: Reference, at: str, found: Json) -> str:
     """In a sentence, what a tag pointed to."""
     movements = found.get("items") or []
     if not movements:
-        return f"{plain(named)} did not exist yet at {plain(at)}."
+        return f"{plain(named)} did not exist yet {_at(at)}."
     last = movements[0]
     by = _by(last)
     if found.get("digest") is None:
@@ -137,6 +141,8 @@ async def who_deleted(  # noqa: PLR0913, PLR0917 - one for each group of options
     parameters = merged(named.parameters(), range_.parameters(), who.parameters())
     async with asking(target) as client:
         found = await gathered(client, "/api/deletes", parameters, limit)
+        if not found["items"]:
+            await known.check(client, parameters)
         if output.json:
             echo(found)
             return
@@ -144,7 +150,7 @@ async def who_deleted(  # noqa: PLR0913, PLR0917 - one for each group of options
             nothing()
             return
         for item in found["items"]:
-            show.console().print(_dossier(await _whole(client, item)))
+            show.console().print(_dossier(await _whole(client, item)), soft_wrap=True)
     if found.get("next") is not None:
         typer.echo("There are more: --limit.", err=True)
 
@@ -189,6 +195,11 @@ def _held(held: Mapping[str, Any]) -> str:
     tags = [f"{plain(one.get('repository'))}:{plain(one.get('tag'))}" for one in held.get("tags") or ()]
     indexes = [f"the index {short(one.get('digest'))}" for one in held.get("indexes") or ()]
     return f"still held by {', '.join([*tags, *indexes])}" if tags or indexes else "held by no other tag"
+
+
+def _at(at: str) -> str:
+    """An instant as it was given, in a sentence."""
+    return f"{plain(at)} ago" if at[-1:].isalpha() and at[-1:] != "Z" else f"at {plain(at)}"
 
 
 def _by(item: Mapping[str, Any]) -> str:

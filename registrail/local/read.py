@@ -51,9 +51,9 @@ async def events(  # noqa: PLR0913, PLR0917 - one for each group of options
         Column("action", show.word("action")),
         Column("repository", show.text("repository")),
         Column("tag", show.text("tag")),
-        Column("digest", show.digest("digest")),
+        show.digest_column("digest", "digest"),
         Column("actor", show.text("actor")),
-        Column("client", show.text("client")),
+        show.client_column(),
         Column("registry", show.text("registry")),
     ]
     named = Reference.parse(image).parameters()
@@ -84,12 +84,12 @@ async def tags(  # noqa: PLR0913 - one for each option
     columns = [
         Column("repository", show.text("repository")),
         Column("tag", show.text("tag")),
-        Column("digest", show.digest("digest")),
-        *([Column("before", show.digest("previous_digest"))] if absent else []),
+        show.digest_column("digest", "digest"),
+        *([show.digest_column("before", "previous_digest")] if absent else []),
         Column("since", show.when("since")),
-        Column("changes", show.text("changes"), right=True),
         Column("actor", show.text("actor")),
-        Column("client", show.text("client")),
+        show.client_column(),
+        Column("changes", show.text("changes"), right=True, is_spare=True),
     ]
     named = Reference.parse(repository).parameters(registry=registry)
     if prefix is not None and named["repository"] is None:
@@ -121,12 +121,13 @@ async def pushes(range_: Range, who: Who, paging: Paging, target: Target, image:
         Column("when", show.when("at")),
         Column("repository", show.text("repository")),
         Column("tags", lambda item: ", ".join(map(show.plain, item.get("tags") or ())) or show.NOTHING),
-        Column("digest", show.digest("digest")),
+        show.digest_column("digest", "digest"),
         number("parts"),
         Column("with", kinds),
-        Column("events", show.text("events"), right=True),
         Column("actor", show.text("actor")),
-        Column("client", show.text("client")),
+        show.client_column(),
+        Column("events", show.text("events"), right=True, is_spare=True),
+        Column("registry", show.text("registry")),
     ]
     named = Reference.parse(image).parameters()
     async with asking(target) as client:

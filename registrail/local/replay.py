@@ -10,6 +10,7 @@ from rich.progress import track
 
 from registrail.local.command import command
 from registrail.local.listing import echo
+from registrail.local.problems import LocalError
 from registrail.local.target import Target, asking
 
 
@@ -28,6 +29,7 @@ async def replay(  # noqa: PLR0913 - one for each option
     outcome: Annotated[str | None, typer.Option(help="Only these: accepted, ignored, rejected or failed.")] = None,
     since: Annotated[str | None, typer.Option(help="Received since then: RFC 3339, or an age such as 24h.")] = None,
     until: Annotated[str | None, typer.Option(help="Received before then.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that the log has.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The API's JSON, a line for each.")] = False,
 ) -> None:
     """Take logged requests once more, as if they came when they came.
@@ -42,6 +44,8 @@ async def replay(  # noqa: PLR0913 - one for each option
         registrail replay acr~2516068130002212219~16cd26939f51
     """
     wanted = {"sender": sender, "outcome": outcome, "since": since, "until": until}
+    if not deliveries and not any(wanted.values()) and not all_:
+        raise LocalError("which ones? Give ids, or such as --outcome rejected --since 7d, or --all for all there are")
     console = Console(stderr=True)
     outcomes: Counter[str] = Counter()
     async with asking(target) as client:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import httpx
 import typer
 
+from registrail.errors import SettingsError
 from registrail.local.client import Client
 from registrail.local.problems import LocalError
 from registrail.settings import Settings
@@ -97,11 +99,19 @@ def storage_settings(storage: str, environment: Mapping[str, str], *, may_make: 
     else:
         given = {name: value for name, value in environment.items() if name not in {_STORAGE, _TABLES}}
         given[_TABLES if storage.startswith("https://") else _STORAGE] = storage
-    settings = Settings.from_env(given)
+    try:
+        settings = Settings.from_env(given)
+    except SettingsError as error:
+        raise _of_option(error) if storage != "env" else error from None
     path = settings.sqlite_path
     if path is not None and not may_make and not Path(path).is_file():
         raise LocalError(f"there is no file {path}")
     return settings
+
+
+def _of_option(error: SettingsError) -> SettingsError:
+    """The same problems, of which those of the storage are the option's."""
+    return SettingsError([re.sub(rf"^({_TABLES}|{_STORAGE})\b", "--storage", problem) for problem in error.problems])
 
 
 @asynccontextmanager

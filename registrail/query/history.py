@@ -13,6 +13,7 @@ from registrail.instants import Instant
 from registrail.ports import Journal
 from registrail.projections import HistoryLists
 from registrail.query.journal import Pattern
+from registrail.query.meant import Knows, having_delete, having_digest, having_repository, the_only
 from registrail.summarize import Summarize
 from registrail.timeline import Hold, Movement, TagHistory, time_of
 
@@ -94,19 +95,16 @@ class History:
     lists: HistoryLists
     summarize: Summarize
 
-    async def open(self, registry: str | None) -> str:
+    async def open(self, registry: str | None, knows: Knows | None = None) -> str:
         """The registry that is meant, with everything counted that was acknowledged; empty if there is none at all.
+
+        Where none is named it is the only one there is, or the only one that `knows` what is asked about.
 
         Raises:
             InvalidParameterError: there are several and none is named.
         """
         if registry is None:
-            known = await self.journal.registries()
-            if not known:
-                return ""
-            if len(known) > 1:
-                raise InvalidParameterError("registry", f"there are several; say which of {', '.join(known)}")
-            registry = known[0]
+            return await the_only(self.journal, self.summarize, knows)
         await self.summarize.bring_up_to_date(registry)
         return registry
 
@@ -133,7 +131,7 @@ class History:
         """Tags by repository and name, as of now or of an instant.
 
         Args:
-            registry: None if there is only one.
+            registry: None if there is only one, or only one that has the repository.
             repository: None is all.
             prefix: of tags, in one repository.
             present: leave out those that point to nothing.
@@ -145,7 +143,7 @@ class History:
             InvalidParameterError: the cursor is none, or it is not clear which registry is meant.
         """
         after = _read_cursor(cursor, "tag~")
-        name = await self.open(registry)
+        name = await self.open(registry, having_repository(self.lists, repository) if repository else None)
         states: list[TagState] = []
         lookups = READS - 1
         for _ in range(1 if at else READS):
@@ -198,13 +196,13 @@ class History:
     ) -> Rows[Movement]:
         """Movements of a tag, newest first."""
         after = _read_cursor(cursor, "move~")
-        name = await self.open(registry)
+        name = await self.open(registry, having_repository(self.lists, repository))
         found = await self.lists.movements(name, repository, tag, since=since, until=until, after=after, limit=limit)
         return Rows(name, found.items, _write_cursor(found.after))
 
     async def movement_at(self, registry: str | None, repository: str, tag: str, at: Instant) -> Rows[Movement]:
         """The movement of a tag that was in force at an instant, if there was one."""
-        name = await self.open(registry)
+        name = await self.open(registry, having_repository(self.lists, repository))
         found = await self.lists.movements(name, repository, tag, until=_just_after(at), limit=1)
         return Rows(name, found.items)
 
@@ -219,7 +217,7 @@ class History:
 
     async def digest(self, registry: str | None, digest: str, repository: str | None = None) -> Rows[DigestRecord]:
         """What is known of a digest in each repository that saw it."""
-        name = await self.open(registry)
+        name = await self.open(registry, having_digest(self.lists, digest))
         found, held = await asyncio.gather(self.lists.digests(name, digest=digest), self.lists.holds(name, digest))
         tags: dict[str, list[tuple[str, Hold]]] = {}
         for of_repository, tag, hold in held:
@@ -242,7 +240,7 @@ class History:
     ) -> Rows[Deletion]:
         """Deletes, newest first."""
         after = _read_cursor(cursor, "")
-        name = await self.open(registry)
+        name = await self.open(registry, self._deleted_there(wanted))
         chosen: list[Deletion] = []
         exact = Pattern(wanted.repository).name if wanted.repository else None
         for _ in range(READS):
@@ -261,9 +259,15 @@ class History:
 
     async def deletion(self, registry: str | None, event: str) -> Rows[Deletion]:
         """One delete, if there is such a one."""
-        name = await self.open(registry)
+        name = await self.open(registry, having_delete(self.lists, event))
         found = await self.lists.deletion(name, event)
         return Rows(name, [found] if found else [])
+
+    def _deleted_there(self, wanted: DeleteFilter) -> Knows | None:
+        """Whether a registry knows what was deleted."""
+        if wanted.repository:
+            return having_repository(self.lists, wanted.repository)
+        return having_digest(self.lists, wanted.digest) if wanted.digest else None
 
     async def holders(self, registry: str, digest: str, event: str) -> list[tuple[str, str]]:
         """The repositories and tags that pointed to a digest right after an event."""

@@ -8,10 +8,11 @@ import fastapi
 
 from registrail.activity import Dimension, Grain
 from registrail.errors import InvalidParameterError
+from registrail.moments import moment
 from registrail.projections import Asked, Period
 from registrail.query import ActivityFilter, DayLag, Query
 from registrail.web.api import Json, listed
-from registrail.web.parameters import Cursor, Pattern, Registry, Since, Until, moment, registry_name
+from registrail.web.parameters import Cursor, Pattern, Registry, Since, Until, registry_name
 
 LAG_DAYS: Final = 30
 """Without `since`."""

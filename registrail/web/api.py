@@ -8,9 +8,9 @@ import fastapi
 
 from registrail.events import RecordedEvent
 from registrail.instants import TICKS_PER_SECOND
+from registrail.moments import moment
 from registrail.pushes import Push
 from registrail.query import EventFilter, PushFilter, Query, RegistryHealth, Replication
-from registrail.web.parameters import moment
 
 Limit = Annotated[int, fastapi.Query(ge=1, le=1000)]
 Json = dict[str, Any]

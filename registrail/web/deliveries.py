@@ -6,11 +6,11 @@ import fastapi
 
 from registrail.errors import MalformedError, UnknownSenderError
 from registrail.ingest import Ingest
+from registrail.moments import moment
 from registrail.ports import Delivery, Outcome
 from registrail.query import DeliveryFilter, Query
 from registrail.query.pages import REQUESTS
 from registrail.web.api import Json, Limit, listed
-from registrail.web.parameters import moment
 
 
 def router(query: Query, ingest: Ingest) -> fastapi.APIRouter:

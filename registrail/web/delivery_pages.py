@@ -11,13 +11,13 @@ from fastapi.responses import RedirectResponse
 from registrail.errors import InvalidParameterError, MalformedError, UnknownSenderError
 from registrail.ingest import Ingest
 from registrail.instants import LAST_TICK, Instant
+from registrail.moments import moment
 from registrail.ports import Outcome
 from registrail.query import DeliveryFilter, DeliveryList, Query
 from registrail.senders import sender
 from registrail.web.access import LONGEST_FORM, form_of
 from registrail.web.delivery_view import OUTCOMES, fate, row, whole
 from registrail.web.pages import SENDERS
-from registrail.web.parameters import moment
 from registrail.web.rendering import link, page
 from registrail.web.setup_view import PING_AGENT
 from registrail.web.trouble import Absent, PageRoute, missing, told

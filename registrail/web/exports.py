@@ -9,8 +9,8 @@ from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 
 from registrail.export import COLUMNS, MEDIA_TYPES, Format, Kind, Row, begun, file_name, pages, write
+from registrail.moments import moment
 from registrail.ports import Clock
-from registrail.web.parameters import moment
 
 List = Callable[..., Awaitable[Mapping[str, Any]]]
 """The endpoint of a list: takes its parameters by name, gives `items` and `next`."""

@@ -6,10 +6,11 @@ import fastapi
 
 from registrail.dossier import Deletion, DigestHistory, RepositoryHistory, Sighting
 from registrail.instants import Instant
+from registrail.moments import moment
 from registrail.query import DeleteFilter, DigestRecord, Query, Rows, TagState
 from registrail.timeline import Movement, time_of
 from registrail.web.api import Json, Limit, listed
-from registrail.web.parameters import At, Cursor, Pattern, Registry, Since, Until, moment, registry_name
+from registrail.web.parameters import At, Cursor, Pattern, Registry, Since, Until, registry_name
 
 Repository = Annotated[str, fastapi.Query(description="Such as `team/app`.", min_length=1)]
 

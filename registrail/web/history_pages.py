@@ -11,12 +11,13 @@ from fastapi.responses import RedirectResponse
 
 from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
+from registrail.moments import moment
 from registrail.query import DeleteFilter, PushFilter, Query
 from registrail.timeline import time_of
 from registrail.web.image_view import digest_view, tag_view
 from registrail.web.image_words import pull_commands
 from registrail.web.lanes import LANE
-from registrail.web.parameters import moment, registry_name
+from registrail.web.parameters import registry_name
 from registrail.web.rendering import link, page
 from registrail.web.repository_view import AT_ONCE, Wanted, newest_pushes, table, view
 from registrail.web.trouble import Absent, PageRoute, missing

@@ -11,9 +11,10 @@ from fastapi.responses import RedirectResponse
 
 from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
+from registrail.moments import moment
 from registrail.query import EventFilter, PushFilter, Query
 from registrail.web.pages import SENDERS
-from registrail.web.parameters import moment, registry_name
+from registrail.web.parameters import registry_name
 from registrail.web.push_view import push_view
 from registrail.web.rendering import link, page
 from registrail.web.trouble import Absent, PageRoute, missing

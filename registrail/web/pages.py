@@ -6,12 +6,13 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from registrail.moments import moment
 from registrail.pushes import Push
 from registrail.query import Query
 from registrail.query.overview import MOST_REGISTRIES, ROWS
 from registrail.web import chart
 from registrail.web.overview_view import RANGES, series, shown, summary
-from registrail.web.parameters import moment, registry_name
+from registrail.web.parameters import registry_name
 from registrail.web.rendering import page
 from registrail.web.trouble import Absent, PageRoute, missing
 

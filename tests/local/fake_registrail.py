@@ -1,4 +1,4 @@
-"""An app that answers what the API is to answer (docs/api.md), and remembers what it was asked."""
+"""An app that answers what the API is to answer (`/api/openapi.json`), and remembers what it was asked."""
 
 import socket
 import threading
@@ -30,6 +30,8 @@ PARAMETERS: Final[Mapping[str, set[str]]] = {
     "/api/activity": _RANGE | {"repository", "grain", "by", "actor", "client"},
     "/api/deliveries": {"sender", "outcome", "since", "until", "limit", "cursor"},
     "/api/health": set(),
+    "/api/registries": set(),
+    "/api/repositories": {"registry", "prefix", "limit", "cursor"},
 }
 """What each list may be asked; anything else is 400."""
 

@@ -129,7 +129,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     file = tmp_path / "events.csv"
     file.write_text("of the last time")
     with serving(FakeRegistrail({"/api/events": broken})) as url:
-        assert registrail("export", "events", "-o", f"{file}", "--url", url) == (1, "", "cursor: no.\n")
+        assert registrail("export", "events", "-o", f"{file}", "--url", url) == (1, "", "--cursor: no.\n")
     assert ([path.name for path in tmp_path.iterdir()], file.read_text()) == (["events.csv"], "of the last time")
 
 
@@ -137,7 +137,8 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (["events", "--output", "/nowhere/x.csv"], "/nowhere/x.csv cannot be written: No such file or directory.\n"),
-        (["events", "--since", "never"], "since: 'never' is neither a time such as "),
+        (["events", "--since", "never"], "--since: 'never' is neither a time such as "),
+        (["events", "--output", "x.xlsx"], "x.xlsx ends like no format: name it .csv, .ndjson or .parquet"),
         (["timeline", "team/app", "--actor", "ci"], "timeline cannot be filtered by actor.\n"),
     ],
 )

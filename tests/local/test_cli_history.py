@@ -127,3 +127,58 @@ def test_activity(storage: str) -> None:
     """What happened, counted."""
     text = said("activity", "--since", "2026-06-01", "--until", "2026-06-30", "--storage", storage)
     assert [line.split()[0] for line in text.splitlines()[1:]] == ["2026-06-01", "2026-06-10", "2026-06-12"]
+
+
+ALL_THAT_LIST: Final = (
+    ["events"],
+    ["events", "--json"],
+    ["events", "--all", "--json"],
+    ["pushes"],
+    ["tags"],
+    ["activity"],
+    ["as-of", "--at", "1h"],
+    ["who-deleted"],
+    ["export", "events"],
+    ["export", "pushes", "--format", "ndjson"],
+)
+
+
+@pytest.mark.parametrize("command", ALL_THAT_LIST)
+def test_a_repository_that_nobody_knows(storage: str, command: list[str]) -> None:
+    """It is mistyped, as a rule: that is no answer, and the right one may be like it."""
+    what = command[:2] if command[0] == "export" else command[:1]
+    expected = "there was never a push or delete of team/ap; did you mean team/app?\n"
+    assert registrail(*what, "team/ap", *command[len(what) :], "--storage", storage) == (1, "", expected)
+
+
+@pytest.mark.parametrize("command", ["timeline", "as-of", "events", "export timeline"])
+def test_a_tag_that_nobody_knows(storage: str, command: str) -> None:
+    """Likewise; a tag that is gone is known."""
+    at = ["--at", "2026-06-20"] if command == "as-of" else []
+    expected = "team/app never had a tag v2; registrail tags team/app --absent lists those it had.\n"
+    assert registrail(*command.split(), "team/app:v2", *at, "--storage", storage) == (1, "", expected)
+    assert registrail(*command.split(), "team/app:v1", *at, "--storage", storage)[0] == 0
+
+
+@pytest.mark.parametrize("command", ["events", "tags", "pushes", "timeline team/app:v1", "activity", "export pushes"])
+def test_a_registry_that_nobody_knows(storage: str, command: str) -> None:
+    """Those that are known are named."""
+    expected = "no registry r.azurecr.oi ever sent an event; there are r.azurecr.io.\n"
+    arguments = [*command.split(), "--registry", "r.azurecr.oi", "--storage", storage]
+    assert registrail(*arguments) == (1, "", expected)
+
+
+@pytest.mark.parametrize(
+    "command", ["events", "pushes", "timeline team/app:v1", "who-deleted team/app", "export events"]
+)
+def test_a_time_that_ends_before_it_begins(storage: str, command: str) -> None:
+    """Nothing can lie in it, so it is mistaken."""
+    arguments = [*command.split(), "--since", "1h", "--until", "2h", "--storage", storage]
+    expected = "--until 2h is not after --since 1h: nothing lies between.\n"
+    assert registrail(*arguments) == (1, "", expected)
+
+
+def test_nothing_of_what_is_known(storage: str) -> None:
+    """That is an answer."""
+    for command in (["events", "team/app", "--since", "1h"], ["pushes", "team/app:v1", "--until", "2026-01-01"]):
+        assert registrail(*command, "--storage", storage) == (0, "", "There is nothing.\n")

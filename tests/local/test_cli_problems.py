@@ -23,7 +23,7 @@ COMMANDS = (
     ["who-deleted", "team/app:v1"],
     ["export", "events"],
     ["export", "pushes"],
-    ["replay"],
+    ["replay", "--all"],
 )
 DIGEST = f"sha256:{'ab' * 32}"
 
@@ -68,9 +68,9 @@ def test_nobody_there_is_one_line(command: list[str]) -> None:
         (lambda _: problem(503, "the store is away"), "URL answers 503: the store is away.\n"),
         (
             lambda _: problem(400, "since: 'x' is no time", parameter="since"),
-            "since: 'x' is no time.\n",
+            "--since: 'x' is no time.\n",
         ),
-        (lambda _: problem(400, "is missing", parameter="registry"), "registry: is missing.\n"),
+        (lambda _: problem(400, "is missing", parameter="registry"), "--registry: is missing.\n"),
         (lambda _: PlainTextResponse("<html>"), "URL does not answer as Registrail does: is the address right?\n"),
         (lambda _: PlainTextResponse("<html>", 500), "URL answers 500: Internal Server Error.\n"),
     ],
@@ -119,8 +119,8 @@ def test_an_address_that_is_none(url: str) -> None:
     ("storage", "expected"),
     [
         ("sqlite:///nowhere.db", "there is no file nowhere.db.\n"),
-        ("sqlite:///", "REGISTRAIL_STORAGE names no file: write sqlite:///path\n"),
-        ("nonsense", "REGISTRAIL_STORAGE is neither sqlite:///path nor a connection string\n"),
+        ("sqlite:///", "--storage names no file: write sqlite:///path\n"),
+        ("nonsense", "--storage is neither sqlite:///path nor a connection string\n"),
         (
             "env",
             "REGISTRAIL_STORAGE is not set: give sqlite:///path, a connection string or UseDevelopmentStorage=true\n",

@@ -14,6 +14,14 @@ DIGEST: Final = f"sha256:{'ab' * 32}"
 OLDER: Final = f"sha256:{'cd' * 32}"
 
 
+KNOWN: Final[Mapping[str, Any]] = {
+    "/api/registries": listed({"registry": "r.azurecr.io"}),
+    "/api/repositories": listed({"repository": "team/app"}),
+    "/api/tags": listed({"repository": "team/app", "tag": "latest"}),
+}
+"""What an app says of which `team/app:latest` is known."""
+
+
 def ago(**by: float) -> str:
     """A time in the past, as the API writes it."""
     return show.now().plus(-timedelta(**by)).isoformat()
@@ -172,7 +180,7 @@ def test_tags(fake: FakeRegistrail, url: str) -> None:
     }
     fake.answers["/api/tags"] = listed(tag)
     said = registrail("tags", "team/app", "--prefix", "v", "--url", url)[1]
-    assert said.splitlines()[1].split() == ["team/app", "v1", DIGEST[:19], "2", "d", "ago", "3", "ci"]
+    assert said.splitlines()[1].split() == ["team/app", "v1", DIGEST[:19], "2", "d", "ago", "ci", "3"]
     assert OLDER[:19] in registrail("tags", "--absent", "--registry", "R.io", "--url", url)[1]
     assert registrail("tags", "--prefix", "v", "--url", url)[0] == 1
     assert [parameters for _, parameters in fake.asked] == [
@@ -223,11 +231,11 @@ def test_a_timeline_is_a_tags(url: str) -> None:
 )
 def test_as_of_a_tag(fake: FakeRegistrail, url: str, found: dict[str, Any], expected: str) -> None:
     """The whole digest, on a line of its own; or why there is none."""
-    fake.answers["/api/timeline"] = found
+    fake.answers = {**KNOWN, "/api/timeline": found}
     code, said, _ = registrail("as-of", "team/app:latest", "--at", "2026-11-17T12:00:00Z", "--url", url)
     assert (code, said) == (0, expected)
     at = "2026-11-17T12:00:00Z"
-    assert fake.asked == [("/api/timeline", {"repository": "team/app", "tag": "latest", "at": at})]
+    assert fake.asked[0] == ("/api/timeline", {"repository": "team/app", "tag": "latest", "at": at})
     assert json.loads(registrail("as-of", "team/app:latest", "--at", "7d", "--json", "--url", url)[1]) == found
 
 
@@ -284,8 +292,8 @@ def test_who_deleted(fake: FakeRegistrail, url: str) -> None:
         ("/api/deletes/1~2", {"registry": "r.azurecr.io"}),
     ]
     assert json.loads(registrail("who-deleted", "team/app:v1", "--json", "--url", url)[1])["items"] == [delete]
-    fake.answers["/api/deletes"] = listed()
-    assert registrail("who-deleted", "team/app:v1", "--url", url) == (0, "", "There is nothing.\n")
+    fake.answers |= {**KNOWN, "/api/deletes": listed()}
+    assert registrail("who-deleted", "team/app:latest", "--url", url) == (0, "", "There is nothing.\n")
 
 
 def test_pushes(fake: FakeRegistrail, url: str) -> None:
@@ -306,7 +314,7 @@ def test_pushes(fake: FakeRegistrail, url: str) -> None:
         }
     )
     said = registrail("pushes", "team/*", "--actor", "ci", "--url", url)[1]
-    words = ["1", "min", "ago", "team/app", "v1,", "latest", DIGEST[:19], "2", "signature", "x2,", "sbom", "6"]
+    words = ["1", "min", "ago", "team/app", "v1,", "latest", DIGEST[:19], "2", "signature", "x2,", "sbom", "ci"]
     assert said.splitlines()[1].split()[: len(words)] == words
     assert fake.asked == [("/api/pushes", {"repository": "team/*", "actor": "ci", "limit": "50"})]
 

@@ -31,7 +31,7 @@ def test_a_range_is_replayed_and_nothing_is_doubled(tmp_path: Path) -> None:
             client.post("/hooks/acr", content=json.dumps(PUSH)).raise_for_status()
         assert client.post("/hooks/acr", content=b"{").status_code == 400
         assert replay("--to", url, "--outcome", "accepted") == (0, "replayed 3: 3 accepted\n", "")
-        code, said, _ = replay("--to", url, "--since", "1h")
+        code, said, _ = replay("--to", url, "--all")
         assert (code, said) == (1, "replayed 4: 3 accepted, 1 rejected\n")
         assert len(client.get("/api/events").json()["items"]) == 1
         assert all(item["replayed_at"] for item in client.get("/api/deliveries").json()["items"])
@@ -50,8 +50,15 @@ def test_one_delivery_is_replayed_by_id(tmp_path: Path) -> None:
         assert replay("--to", url, "--since", "1m", "--sender", "harbor") == (0, "nothing to replay\n", "")
 
 
+def test_which_ones_must_be_said() -> None:
+    """Years of requests are not replayed by mistake."""
+    code, said, error = replay("--to", "http://127.0.0.1:1")
+    assert (code, said, error.count("\n")) == (1, "", 1)
+    assert "--all" in error
+
+
 def test_nobody_there_is_one_line() -> None:
     """Without an app the command says what to do."""
-    code, said, error = replay("--to", "http://127.0.0.1:1")
+    code, said, error = replay("--to", "http://127.0.0.1:1", "--all")
     assert (code, said, error.count("\n")) == (1, "", 1)
     assert "start the app with `make run`" in error
