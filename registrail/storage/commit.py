@@ -192,13 +192,15 @@ class GroupCommit:
 async def _let_join(lane: _Lane, took: float) -> None:
     """Let those join the next transaction who have arrived, and if there is a crowd those who are about to.
 
+    Also if nobody waits yet: or the first one back would have a transaction alone, and all others wait for it.
+
     Args:
         lane: of the transaction that has just ended.
         took: how long it was under way with several callers, most of whom are soon back; 0 if it had one.
     """
     for _ in range(TURNS):
         await asyncio.sleep(0)
-    if took and lane.waiting and not lane.is_full:
+    if took and not lane.is_full:
         await asyncio.sleep(min(SHARE_OF_WAIT * took, LONGEST_WAIT))
 
 
