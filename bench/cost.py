@@ -294,7 +294,7 @@ def bars(measured: Mapping[str, Measured]) -> list[Figure]:
     return [
         Figure("transactions_one_a_minute", single.transactions, 16, "at most"),
         Figure("transactions_thousand_a_minute", busy.transactions, 4, "at most"),
-        Figure("transactions_arrays_of_500_received", arrays.receiving, 0.3, "at most"),
+        Figure("transactions_arrays_of_500", arrays.transactions, 0.3, "at most"),
         Figure("bytes_one_a_minute", single.stored, 3072, "at most"),
         Figure("bytes_thousand_a_minute", busy.stored, 3072, "at most"),
         Figure("bytes_arrays_of_500", arrays.stored, 3072, "at most"),

@@ -10,6 +10,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from registrail.events import RecordedEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
+from registrail.names import Names
 from registrail.timeline import Fact, fact, time_of
 
 T = TypeVar("T")
@@ -146,6 +147,7 @@ class RepositoryHistory:
         tags: how many point to something.
         images: how many digests were ever pushed.
         recount: slots whose counts another slot's events changed, and which were not marked yet.
+        names: of its tags and digests: of all that have a row.
     """
 
     repository: str
@@ -156,6 +158,7 @@ class RepositoryHistory:
     tags: int = 0
     images: int = 0
     recount: Sequence[str] = ()
+    names: Names = field(default_factory=Names)
 
     def pushed(self, event: str) -> "RepositoryHistory":
         """With a push."""

@@ -181,7 +181,6 @@ class Changes:
 
     Attributes:
         digests: by name.
-        new_digests: which of them must not have been known.
         tags: by name.
         movements: by tag and event; None for those that are none any more.
         holds: by tag, digest and the event with which they began; likewise.
@@ -189,7 +188,6 @@ class Changes:
     """
 
     digests: dict[str, DigestHistory] = field(default_factory=dict)
-    new_digests: set[str] = field(default_factory=set)
     tags: dict[str, TagHistory] = field(default_factory=dict)
     movements: dict[tuple[str, str], Movement | None] = field(default_factory=dict)
     holds: dict[tuple[str, str, str], Hold | None] = field(default_factory=dict)
@@ -234,7 +232,7 @@ class History(Protocol):
         """Write a repository's row and other changes, all or nothing; the new version.
 
         Raises:
-            ConflictError: the repository changed since its version was read, or a new digest is known.
+            ConflictError: the repository changed since its version was read.
         """
         ...
 

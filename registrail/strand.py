@@ -8,6 +8,7 @@ from typing import Final
 from registrail.activity import Effect
 from registrail.dossier import DigestHistory, RemovedTag, RepositoryHistory, deletion
 from registrail.events import RecordedEvent
+from registrail.names import Name
 from registrail.projections import Changes, History
 from registrail.timeline import (
     Fact,
@@ -33,7 +34,7 @@ class Strand:
 
     Attributes:
         written: the repository as it is stored; `version` of it.
-        digests: those that were read or written; all others are new, if that turns out to be so.
+        digests: those that were looked for, read or written; None if there is no such one. Likewise tags.
         windows: of tags for which their own row was not enough.
         holders: of digests that events delete: by tag and the event with which it began.
         fresh: movements and holds among the changes that are not stored in any form, by tag and event.
@@ -45,8 +46,7 @@ class Strand:
     repository: RepositoryHistory
     written: RepositoryHistory
     version: str | None
-    digests: dict[str, DigestHistory] = field(default_factory=dict)
-    sought: set[str] = field(default_factory=set)
+    digests: dict[str, DigestHistory | None] = field(default_factory=dict)
     tags: dict[str, TagHistory | None] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     holders: dict[str, dict[tuple[str, str], Hold]] = field(default_factory=dict)
@@ -60,8 +60,6 @@ class Strand:
         registry: str,
         name: str,
         events: Sequence[RecordedEvent],
-        *,
-        guess: bool,
     ) -> "Strand":
         """Read a repository, then what events will need of it.
 
@@ -70,7 +68,6 @@ class Strand:
             registry: of the repository.
             name: of the repository.
             events: that are going to be added.
-            guess: whether pushed digests are taken for new without looking; the commit finds out.
         """
         repository, version = await history.repository(registry, name)
         strand = cls(
@@ -81,28 +78,33 @@ class Strand:
             written=repository,
             version=version,
         )
-        deleted = {one.event.digest for one in events if one.event.digest and not is_push(one.event)}
-        pushed = {one.event.digest for one in events if one.event.digest and is_push(one.event)}
-        strand.holders = {digest: {} for digest in deleted}
-        if version is not None:
-            strand.sought = deleted if guess else deleted | pushed
-            await asyncio.gather(
-                strand._read_digests(), strand._read_tags(one.event.tag for one in events if one.event.tag)
-            )
+        deleted = sorted({one.event.digest for one in events if one.event.digest and not is_push(one.event)})
+        await asyncio.gather(
+            strand._read_digests(one.event.digest for one in events if one.event.digest),
+            strand._read_tags(one.event.tag for one in events if one.event.tag),
+            *(strand._read_holders(digest) for digest in deleted),
+        )
         return strand
 
-    async def _read_digests(self) -> None:
-        """Read the digests that are sought, and who held those that are deleted."""
-        self.digests = dict(await self.history.digests(self.registry, self.name, sorted(self.sought)))
-        deleted = sorted(self.holders.keys() & self.digests.keys())
-        held = await asyncio.gather(*(self.history.holders(self.registry, self.name, digest) for digest in deleted))
-        for digest, holds in zip(deleted, held, strict=True):
-            self.holders[digest] = {(tag, hold.begin): hold for tag, hold in holds}
+    async def _read_holders(self, digest: str) -> None:
+        """Read who held a digest that is deleted."""
+        self.holders[digest] = {}
+        if self.repository.names.may_have(("digest", digest)):
+            held = await self.history.holders(self.registry, self.name, digest)
+            self.holders[digest] = {(tag, hold.begin): hold for tag, hold in held}
+
+    async def _read_digests(self, names: Iterable[str]) -> None:
+        """Read the digests that were not looked for yet, unless they are new."""
+        unread = sorted(set(names) - self.digests.keys())
+        wanted = [name for name in unread if self.repository.names.may_have(("digest", name))]
+        known = await self.history.digests(self.registry, self.name, wanted) if wanted else {}
+        self.digests.update({name: known.get(name) for name in unread})
 
     async def _read_tags(self, names: Iterable[str]) -> None:
-        """Read the tags that were not read yet."""
+        """Likewise of tags."""
         unread = sorted(set(names) - self.tags.keys())
-        known = await self.history.tags(self.registry, self.name, unread) if self.version else {}
+        wanted = [name for name in unread if self.repository.names.may_have(("tag", name))]
+        known = await self.history.tags(self.registry, self.name, wanted) if wanted else {}
         self.tags.update({name: known.get(name) for name in unread})
 
     @property
@@ -114,10 +116,13 @@ class Strand:
         """Write the changes, if there are any, with the repository's row.
 
         Raises:
-            ConflictError: the repository is not any more as it was read, or a digest was not new.
+            ConflictError: the repository is not any more as it was read.
         """
         if not (self.changes or self.repository != self.written or always):
             return
+        tags: Iterable[Name] = (("tag", tag) for tag in self.changes.tags)
+        digests: Iterable[Name] = (("digest", digest) for digest in self.changes.digests)
+        self.repository = replace(self.repository, names=self.repository.names.adding((*tags, *digests)))
         self.version = await self.history.commit(self.registry, self.repository, self.version, self.changes)
         self.written = self.repository
         self.changes = Changes()
@@ -279,20 +284,15 @@ class Strand:
 
     async def _digest(self, name: str) -> DigestHistory | None:
         """A digest that may not have been read yet."""
-        if name not in self.digests and name not in self.sought and self.version:
-            self.digests.update(await self.history.digests(self.registry, self.name, [name]))
-            self.sought.add(name)
-        return self.digests.get(name)
+        await self._read_digests([name])
+        return self.digests[name]
 
     def _put_digest(self, history: DigestHistory) -> None:
         """Put a digest among the changes, unless it is stored like that."""
         name = history.digest
-        if self.digests.get(name) == history:
-            return
-        if name not in self.digests and name not in self.sought and self.version is not None:
-            self.changes.new_digests.add(name)
-        self.digests[name] = history
-        self.changes.digests[name] = history
+        if self.digests.get(name) != history:
+            self.digests[name] = history
+            self.changes.digests[name] = history
 
     def _recount(self, event: str) -> None:
         """Note that what an event did has changed.

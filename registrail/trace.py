@@ -68,7 +68,7 @@ class Trace:
         left = sorted(events, key=_id, reverse=True)
         effects: dict[str, Effect] = {}
         for attempt in range(ATTEMPTS):
-            strand = await Strand.open(self.history, registry, repository, left, guess=attempt == 0)
+            strand = await Strand.open(self.history, registry, repository, left)
             done = 0
             try:
                 for number, event in enumerate(left):

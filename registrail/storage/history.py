@@ -100,8 +100,7 @@ class EntityHistory:
         row, columns = keys.repository_row(name), rows.repository_columns(repository)
         operations: list[Operation] = [Replace(row, columns, version) if version else Insert(row, columns)]
         for digest, history in changes.digests.items():
-            write = Insert if digest in changes.new_digests else Replace
-            operations.append(write(keys.digest_row(digest, name), rows.digest_columns(name, history)))
+            operations.append(Replace(keys.digest_row(digest, name), rows.digest_columns(name, history)))
         for tag, known in changes.tags.items():
             operations.append(Replace(keys.tag_row(name, tag), rows.tag_columns(name, known)))
         for (tag, event), movement in changes.movements.items():

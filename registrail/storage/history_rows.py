@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from registrail.dossier import Deletion, DigestHistory, Removal, RemovedTag, RepositoryHistory, Sighting, Told
+from registrail.names import BYTES, Names
 from registrail.storage.entities import joined, split
 from registrail.storage.store import Entity, Properties, Value
 from registrail.timeline import Fact, Hold, Movement, Pointer, TagHistory, time_of
@@ -28,6 +29,7 @@ def repository_columns(history: RepositoryHistory) -> dict[str, Value]:
         **_moment("last_delete", history.last_delete),
         **_packed("clears", [_fact(clear) for clear in history.clears]),
         recount=" ".join(history.recount) or None,
+        **_names(history.names),
     )
 
 
@@ -42,7 +44,13 @@ def repository_history(columns: Properties) -> RepositoryHistory:
         tags=cast("int", columns["tags"]),
         images=cast("int", columns["images"]),
         recount=tuple((_maybe(columns, "recount") or "").split()),
+        names=Names.unpacked(joined("names", columns) if "names" in columns else None),
     )
+
+
+def _names(names: Names) -> Mapping[str, Value]:
+    packed = names.packed()
+    return _NONE if packed is None else {"names": len(packed) // BYTES, **split("names", packed)}
 
 
 def tag_columns(repository: str, history: TagHistory) -> dict[str, Value]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.counting import CountingStore
 from registrail.activity import Effect
 from registrail.events import RecordedEvent, RegistryEvent, content_hash
 from registrail.instants import Instant
@@ -16,7 +17,7 @@ from registrail.storage import keys
 from registrail.storage.history import TABLE, EntityHistory
 from registrail.storage.marks import EntityMarks
 from registrail.storage.sqlite import SqliteStore
-from registrail.storage.store import scan_all
+from registrail.storage.store import Replace, scan_all
 from registrail.timeline import time_of
 from registrail.trace import Trace
 
@@ -197,6 +198,45 @@ async def test_the_history_does_not_depend_on_how_events_came(
     actual = await history_of([batch for batch in batches if batch], together=together)
     assert await actual.rows() == await expected.rows()
     assert actual.effects == expected.effects
+
+
+@settings(max_examples=60)
+@given(events=EVENTS, cut=st.integers(0, 14))
+async def test_the_history_is_the_same_where_names_were_not_kept(events: list[RecordedEvent], cut: int) -> None:
+    """As in tables of an older app, and in repositories with too many: then each name is looked for."""
+    expected = await history_of([events[:cut], events[cut:]])
+    forgetful = await history_of([events[:cut]])
+    await forget_names(forgetful.store)
+    await forgetful.take(events[cut:])
+    assert without_names(await forgetful.rows()) == without_names(await expected.rows())
+    assert forgetful.effects == expected.effects
+
+
+async def forget_names(store: SqliteStore) -> None:
+    """Take from the rows of repositories which names there are."""
+    rows = await scan_all(store, TABLE, keys.encode(REGISTRY), start="repository~", stop="repository~~")
+    without = without_names({entity.row: entity.properties for entity in rows})
+    for row, properties in without.items():
+        await store.commit(TABLE, keys.encode(REGISTRY), [Replace(row, properties)])
+
+
+def without_names(rows: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Rows but for the columns in question."""
+    return {
+        row: {name: value for name, value in columns.items() if not name.startswith("names")}
+        for row, columns in rows.items()
+    }
+
+
+async def test_what_is_new_is_not_looked_for() -> None:
+    """A minute of new tags and digests reads its repository, and what of them is known."""
+    store = CountingStore(SqliteStore(":memory:"))
+    trace = Trace(history=EntityHistory(store), marks=EntityMarks(store))
+    await trace.apply(REGISTRY, [recorded(i / 100, tag=f"v{i}", digest=f"sha256:{i}") for i in range(50)])
+    store.taken()
+    new = [recorded(1 + i / 100, tag=f"w{i}", digest=f"sha256:n{i}") for i in range(10)]
+    await trace.apply(REGISTRY, [*new, recorded(1.5, tag="v1", digest="sha256:2")])
+    assert store.taken().requests == len(["the repository", "v1", "sha256:2", "the commit"])
 
 
 @settings(max_examples=150)
