@@ -19,6 +19,7 @@ from registrail.events import RecordedEvent
 from registrail.instants import Instant
 from registrail.ports import Clock, DeliveryLog, Journal
 from registrail.projections import Activity
+from registrail.strands import Strands
 from registrail.timeline import takes_part
 from registrail.trace import Trace
 from registrail.upkeep import HistoryExpirer, Limits
@@ -100,7 +101,9 @@ class UnexpiredTrace(Trace):
     limits: Limits
     clock: Clock
 
-    async def apply(self, registry: str, events: Sequence[RecordedEvent]) -> Mapping[str, Effect]:
+    async def apply(
+        self, registry: str, events: Sequence[RecordedEvent], kept: Strands | None = None
+    ) -> Mapping[str, Effect]:
         """Add events to the history; what each did, by its id.
 
         Only if one is from before yesterday it may be that its day was deleted.
@@ -111,7 +114,7 @@ class UnexpiredTrace(Trace):
             if limit is not None:
                 begin = _begin(limit)
                 events = [one for one in events if one.event.occurred_at and one.event.occurred_at >= begin]
-        return await Trace.apply(self, registry, events)
+        return await Trace.apply(self, registry, events, kept)
 
 
 def _begin(day: str) -> Instant:

@@ -24,6 +24,7 @@ from typing import Final
 
 from registrail.errors import BusyError, ConflictError, RegistrailError, StorageError, StorageUnavailableError
 from registrail.ports import REBUILD, Clock, Journal, Mark, Marks
+from registrail.strands import Strands
 from registrail.summarize import ATTEMPTS, Summarize
 from registrail.upkeep import ERASED, ERASING, Eraser, Limits, Progress, RebuildNote
 
@@ -200,11 +201,12 @@ class Rebuild:
         days = [day for day in days if day > done]
         tell(Step(day=None if done == ERASED else done, events=0, left=len(days)))
         events = 0
+        kept = Strands()
         for number, day in enumerate(days, start=1):
             of_day = 0
             async for slots in self._chunks(registry, day):
                 await lease.keep()
-                of_day += await self._recount(registry, day, slots)
+                of_day += await self._recount(registry, day, slots, kept)
             await lease.write(day)
             events += of_day
             tell(Step(day=day, events=of_day, left=len(days) - number))
@@ -234,10 +236,10 @@ class Rebuild:
         for _, group in itertools.groupby(zip(sorted(counted), sums, strict=True), lambda one: one[1] // MOST_EVENTS):
             yield [slot for slot, _ in group]
 
-    async def _recount(self, registry: str, day: str, slots: Sequence[str]) -> int:
+    async def _recount(self, registry: str, day: str, slots: Sequence[str], kept: Strands) -> int:
         for _ in range(ATTEMPTS):
             try:
-                return await self.summarize.recount(registry, day, slots)
+                return await self.summarize.recount(registry, day, slots, alone=True, kept=kept)
             except ConflictError:
                 continue
         message = f"the activity of {registry} keeps changing; run the rebuild again, it goes on at {day}"

@@ -38,6 +38,7 @@ class Strand:
         windows: of tags for which their own row was not enough.
         holders: of digests that events delete: by tag and the event with which it began.
         fresh: movements and holds among the changes that are not stored in any form, by tag and event.
+        is_proven: whether the repository was read, or written, since the work began.
     """
 
     history: History
@@ -52,25 +53,13 @@ class Strand:
     holders: dict[str, dict[tuple[str, str], Hold]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
     fresh: set[tuple[str, str]] = field(default_factory=set)
+    is_proven: bool = True
 
     @classmethod
-    async def open(
-        cls,
-        history: History,
-        registry: str,
-        name: str,
-        events: Sequence[RecordedEvent],
-    ) -> "Strand":
-        """Read a repository, then what events will need of it.
-
-        Args:
-            history: to read and write.
-            registry: of the repository.
-            name: of the repository.
-            events: that are going to be added.
-        """
+    async def open(cls, history: History, registry: str, name: str) -> "Strand":
+        """Read a repository."""
         repository, version = await history.repository(registry, name)
-        strand = cls(
+        return cls(
             history=history,
             registry=registry,
             name=name,
@@ -78,16 +67,34 @@ class Strand:
             written=repository,
             version=version,
         )
+
+    def resume(self) -> None:
+        """Go on with what is known since some time.
+
+        Somebody may have changed the repository since then. Whoever adds nothing new would not notice, as nothing is
+        written then; so the next commit takes place in any case.
+        """
+        self.windows.clear()
+        self.is_proven = False
+
+    @property
+    def names(self) -> int:
+        """How many tags and digests are in memory."""
+        return len(self.tags) + len(self.digests)
+
+    async def prepare(self, events: Sequence[RecordedEvent]) -> None:
+        """Read what events that are going to be added will need."""
         deleted = sorted({one.event.digest for one in events if one.event.digest and not is_push(one.event)})
         await asyncio.gather(
-            strand._read_digests(one.event.digest for one in events if one.event.digest),
-            strand._read_tags(one.event.tag for one in events if one.event.tag),
-            *(strand._read_holders(digest) for digest in deleted),
+            self._read_digests(one.event.digest for one in events if one.event.digest),
+            self._read_tags(one.event.tag for one in events if one.event.tag),
+            *(self._read_holders(digest) for digest in deleted),
         )
-        return strand
 
     async def _read_holders(self, digest: str) -> None:
-        """Read who held a digest that is deleted."""
+        """Read who held a digest that is deleted, unless that is known."""
+        if digest in self.holders:
+            return
         self.holders[digest] = {}
         if self.repository.names.may_have(("digest", digest)):
             held = await self.history.holders(self.registry, self.name, digest)
@@ -118,13 +125,14 @@ class Strand:
         Raises:
             ConflictError: the repository is not any more as it was read.
         """
-        if not (self.changes or self.repository != self.written or always):
+        if self.is_proven and not (self.changes or self.repository != self.written or always):
             return
         tags: Iterable[Name] = (("tag", tag) for tag in self.changes.tags)
         digests: Iterable[Name] = (("digest", digest) for digest in self.changes.digests)
         self.repository = replace(self.repository, names=self.repository.names.adding((*tags, *digests)))
         self.version = await self.history.commit(self.registry, self.repository, self.version, self.changes)
         self.written = self.repository
+        self.is_proven = True
         self.changes = Changes()
         self.fresh.clear()
 

@@ -25,6 +25,7 @@ from registrail.events import RecordedEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
 from registrail.ports import REBUILD, Clock, Journal, Mark, Marks
 from registrail.projections import Activity
+from registrail.strands import Strands
 from registrail.trace import Trace
 
 SLOT: Final = timedelta(minutes=1)
@@ -141,8 +142,17 @@ class Summarize:
         await self.marks.release(registry, claimed)
         return set()
 
-    async def recount(self, registry: str, day: str, slots: Sequence[str]) -> int:
+    async def recount(
+        self, registry: str, day: str, slots: Sequence[str], *, alone: bool = False, kept: Strands | None = None
+    ) -> int:
         """Trace and count the events of some slots of one day; how many events.
+
+        Args:
+            registry: whose.
+            day: of the slots.
+            slots: to be counted.
+            alone: whether no other slot between the first and the last of them has events; then it is one range.
+            kept: repositories that were traced before.
 
         Raises:
             ConflictError: somebody else wrote counts of this day meanwhile; nothing is lost, start again.
@@ -151,11 +161,13 @@ class Summarize:
         hours = sorted({slot[: len("YYYY-MM-DDTHH")] for slot in slots})
         opened = await self.activity.open_account(registry, day, hours)
         events: dict[str, list[RecordedEvent]] = {slot: [] for slot in slots}
-        for since, until in _runs([Instant.parse(f"{slot}:00Z") for slot in slots]):
+        begins = [Instant.parse(f"{slot}:00Z") for slot in slots]
+        for since, until in [(begins[0], begins[-1].plus(SLOT))] if alone else _runs(begins):
             async for recorded in self._read(registry, day, since, until):
-                if recorded.event.occurred_at is not None:
+                if recorded.event.occurred_at is not None and recorded.event.occurred_at.minute in events:
                     events[recorded.event.occurred_at.minute].append(recorded)
-        effects = await self.trace.apply(registry, [recorded for of_slot in events.values() for recorded in of_slot])
+        traced = [recorded for of_slot in events.values() for recorded in of_slot]
+        effects = await self.trace.apply(registry, traced, kept)
         counted = {slot: tally(of_slot, effects) for slot, of_slot in events.items()}
         await self.activity.write_account(registry, opened, counted, self.clock())
         return sum(map(len, events.values()))

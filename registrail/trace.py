@@ -23,6 +23,7 @@ from registrail.events import RecordedEvent
 from registrail.ports import Marks
 from registrail.projections import History
 from registrail.strand import Strand
+from registrail.strands import Strands
 from registrail.timeline import takes_part
 
 AT_ONCE: Final = 8
@@ -41,12 +42,15 @@ class Trace:
     history: History
     marks: Marks
 
-    async def apply(self, registry: str, events: Sequence[RecordedEvent]) -> Mapping[str, Effect]:
+    async def apply(
+        self, registry: str, events: Sequence[RecordedEvent], kept: Strands | None = None
+    ) -> Mapping[str, Effect]:
         """Add events to the history; what each did, by its id.
 
         Args:
             registry: of all events.
             events: all that there are of some slots, in any order.
+            kept: repositories that were traced before; those of these events are kept there.
 
         Raises:
             StorageUnavailableError: others kept changing the same repository for too long.
@@ -56,19 +60,22 @@ class Trace:
 
         async def of_repository(repository: str, some: Sequence[RecordedEvent]) -> Mapping[str, Effect]:
             async with free:
-                return await self._apply(registry, repository, some)
+                return await self._apply(registry, repository, some, kept or Strands(0))
 
         effects = await asyncio.gather(
             *(of_repository(name, list(some)) for name, some in itertools.groupby(traced, key=_repository))
         )
         return {event: effect for one in effects for event, effect in one.items()}
 
-    async def _apply(self, registry: str, repository: str, events: Sequence[RecordedEvent]) -> Mapping[str, Effect]:
+    async def _apply(
+        self, registry: str, repository: str, events: Sequence[RecordedEvent], kept: Strands
+    ) -> Mapping[str, Effect]:
         """Add the events of one repository, as many to a commit as fit."""
         left = sorted(events, key=_id, reverse=True)
         effects: dict[str, Effect] = {}
         for attempt in range(ATTEMPTS):
-            strand = await Strand.open(self.history, registry, repository, left)
+            strand = kept.take(repository) or await Strand.open(self.history, registry, repository)
+            await strand.prepare(left)
             done = 0
             try:
                 for number, event in enumerate(left):
@@ -83,16 +90,21 @@ class Trace:
                     raise
                 left = left[done:]
                 continue
-            await self._mark(registry, strand)
+            if await self._mark(registry, strand):
+                kept.keep(strand)
             return effects
         message = f"the history of {repository!r} keeps changing; try again"
         raise StorageUnavailableError(message)
 
-    async def _mark(self, registry: str, strand: "Strand") -> None:
-        """Mark the slots that have to be counted anew; then forget that they had to be marked."""
+    async def _mark(self, registry: str, strand: "Strand") -> bool:
+        """Mark the slots that have to be counted anew; then forget that they had to be marked.
+
+        Returns:
+            Whether the repository is still as it is known here.
+        """
         recount = strand.repository.recount
         if not recount:
-            return
+            return True
         await self.marks.touch(registry, recount)
         _log.info("history corrected", extra={"repository": strand.repository.repository, "slots": len(recount)})
         strand.repository = replace(strand.repository, recount=())
@@ -100,6 +112,8 @@ class Trace:
             await strand.commit(always=True)
         except ConflictError:
             _log.info("slots stay noted", extra={"repository": strand.repository.repository})
+            return False
+        return True
 
 
 def _repository(recorded: RecordedEvent) -> str:

@@ -18,6 +18,7 @@ from registrail.storage.history import TABLE, EntityHistory
 from registrail.storage.marks import EntityMarks
 from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import Replace, scan_all
+from registrail.strands import Strands
 from registrail.timeline import time_of
 from registrail.trace import Trace
 
@@ -61,6 +62,7 @@ class Recorder:
         self.trace = Trace(history=EntityHistory(store), marks=self.marks)
         self.slots: dict[str, dict[str, RecordedEvent]] = defaultdict(dict)
         self.effects: dict[str, Effect] = {}
+        self.kept: Strands | None = None
 
     async def take(self, events: Sequence[RecordedEvent], *, together: bool = True) -> None:
         """Store events, then trace their slots, and those that are to be counted anew."""
@@ -76,7 +78,7 @@ class Recorder:
     async def _fold(self, slots: Sequence[str], *, together: bool) -> None:
         for some in [slots] if together else [[slot] for slot in slots]:
             events = [event for slot in some for event in self.slots[slot].values()]
-            self.effects |= await self.trace.apply(REGISTRY, events)
+            self.effects |= await self.trace.apply(REGISTRY, events, self.kept)
 
     async def rows(self) -> Mapping[str, Mapping[str, Any]]:
         """The whole history."""
@@ -198,6 +200,48 @@ async def test_the_history_does_not_depend_on_how_events_came(
     actual = await history_of([batch for batch in batches if batch], together=together)
     assert await actual.rows() == await expected.rows()
     assert actual.effects == expected.effects
+
+
+@settings(max_examples=120)
+@given(batches=st.lists(st.tuples(st.booleans(), EVENTS), max_size=6), most_names=st.sampled_from([0, 2, 100]))
+async def test_what_is_kept_in_memory_makes_no_difference(
+    batches: list[tuple[bool, list[RecordedEvent]]], most_names: int
+) -> None:
+    """Somebody who keeps repositories in memory, and somebody else who changes them in between."""
+    events = {event.id: event for _, batch in batches for event in batch}
+    expected = await history_of([list(events.values())])
+    actual = Recorder(SqliteStore(":memory:"))
+    kept = Strands(most_names)
+    for is_keeping, batch in batches:
+        actual.kept = kept if is_keeping else None
+        await actual.take([events[event.id] for event in batch])
+    assert await actual.rows() == await expected.rows()
+    assert actual.effects == expected.effects
+
+
+async def test_who_adds_nothing_to_what_is_in_memory_sees_what_others_added() -> None:
+    """Nothing would have to be written, but what the events did is not what it was."""
+    recorder = Recorder(SqliteStore(":memory:"))
+    recorder.kept = Strands()
+    first, late = recorded(5, tag="v1", digest="sha256:a"), recorded(1, tag="v1", digest="sha256:a")
+    await recorder.take([first])
+    await recorder.trace.apply(REGISTRY, [late])
+    assert await recorder.trace.apply(REGISTRY, [first], recorder.kept) == {first.id: Effect()}
+
+
+async def test_a_repository_in_memory_is_not_read_again() -> None:
+    """Only written; the one that was not used for longest makes room."""
+    store = CountingStore(SqliteStore(":memory:"))
+    trace = Trace(history=EntityHistory(store), marks=EntityMarks(store))
+    kept = Strands(most_names=5)
+    for name in ("app", "lib", "web"):
+        await trace.apply(REGISTRY, [recorded(0, tag="v1", digest="sha256:a", repository=name)], kept)
+    requests = {}
+    for name in ("lib", "app"):
+        store.taken()
+        await trace.apply(REGISTRY, [recorded(1, tag="v1", digest="sha256:a", repository=name)], kept)
+        requests[name] = store.taken().requests
+    assert requests == {"lib": 1, "app": len(["the repository", "v1", "sha256:a", "the commit"])}
 
 
 @settings(max_examples=60)
