@@ -19,10 +19,12 @@ from registrail.timeline import Hold, Movement, TagHistory, time_of
 
 T = TypeVar("T")
 
-READS: Final = 4
-"""Requests for rows that one page makes at most; those for the registry and for what awaits a fold come on top."""
-SIZE: Final = 250
-"""Deletes that one request looks at, at least."""
+LOOKUPS: Final = 3
+"""Tags of one page whose timelines are read, because their own rows do not tell what they were at an instant."""
+SIFTED: Final = 1000
+"""Deletes that are looked at for one page of those that a filter admits: as many as one request gives."""
+PRESENT: Final = 250
+"""Tags that are looked at, at least, for one page of those that point to something."""
 MOVEMENTS: Final = 100
 """Movements among which the one that made a tag what it was is looked for."""
 
@@ -66,6 +68,12 @@ class DeleteFilter:
     client: str | None = None
     since: Instant | None = None
     until: Instant | None = None
+
+    @property
+    def sifts(self) -> bool:
+        """Whether `admits` may refuse one of the right time: a repository has a list of its own."""
+        by_beginning = self.repository is not None and Pattern(self.repository).name is None
+        return by_beginning or any((self.tag, self.digest, self.actor, self.client))
 
     def admits(self, found: Deletion) -> bool:
         """Whether a delete of the right time is wanted; a tag also if the delete removed it."""
@@ -136,38 +144,39 @@ class History:
             prefix: of tags, in one repository.
             present: leave out those that point to nothing.
             at: None is now.
-            limit: the most items; a page may hold fewer and still have a next one.
+            limit: the most items; a page may hold fewer, even none, and still have a next one.
             cursor: of the page before.
+
+        One request for rows, and one for each tag whose own row does not tell: it moved more than once since then.
 
         Raises:
             InvalidParameterError: the cursor is none, or it is not clear which registry is meant.
         """
         after = _read_cursor(cursor, "tag~")
-        name = await self.open(registry, having_repository(self.lists, repository) if repository else None)
-        states: list[TagState] = []
-        lookups = READS - 1
-        for _ in range(1 if at else READS):
-            found = await self.lists.tags(name, repository=repository, prefix=prefix, after=after, limit=limit)
-            unclear = [known for _, _, known in found.items if at and not _is_clear(known, at)]
-            allowed = {id(known) for known in unclear[:lookups]}
-            for row, of_repository, known in found.items:
-                if at and not _is_clear(known, at) and id(known) not in allowed:
-                    return Rows(name, states, _write_cursor(after))
-                state = _state(of_repository, known, at)
-                if state is None and at:
-                    state = await self._looked_up(name, of_repository, known, at)
-                after = row
-                if state is not None and (state.digest is not None or not present):
-                    states.append(state)
-                if len(states) == limit:
-                    break
-            if len(states) == limit:
-                more = after != found.items[-1][0] or found.after is not None
-                return Rows(name, states, _write_cursor(after) if more else None)
-            after = found.after
-            if after is None:
+        name = await self.open(registry)
+        size = max(limit, PRESENT) if present else limit
+        found = await self.lists.tags(name, repository=repository, prefix=prefix, after=after, limit=size)
+        chosen: list[tuple[str, TagHistory, TagState | None]] = []
+        lookups = 0
+        cut: str | None = None
+        for row, of_repository, known in found.items:
+            state = _state(of_repository, known, at)
+            if len(chosen) == limit or (state is None and lookups == LOOKUPS):
+                cut = after
                 break
-        return Rows(name, states, _write_cursor(after))
+            after = row
+            lookups += state is None
+            if state is None or state.digest is not None or not present:
+                chosen.append((of_repository, known, state))
+        states = await asyncio.gather(*(self._as_it_was(name, *one, at) for one in chosen))
+        shown = [state for state in states if state.digest is not None or not present]
+        return Rows(name, shown, _write_cursor(cut or found.after))
+
+    async def _as_it_was(
+        self, registry: str, repository: str, known: TagHistory, state: TagState | None, at: Instant | None
+    ) -> TagState:
+        """What a tag pointed to: by its own row, which made the state, or else by its timeline."""
+        return state or await self._looked_up(registry, repository, known, at or self.summarize.clock())
 
     async def _looked_up(self, registry: str, repository: str, known: TagHistory, at: Instant) -> TagState:
         """What a tag pointed to, by its timeline."""
@@ -238,24 +247,18 @@ class History:
     async def deletions(
         self, registry: str | None, wanted: DeleteFilter, *, limit: int, cursor: str | None = None
     ) -> Rows[Deletion]:
-        """Deletes, newest first."""
+        """Deletes, newest first, by one request for rows: a page may hold fewer than `limit` and still have a next."""
         after = _read_cursor(cursor, "")
         name = await self.open(registry, self._deleted_there(wanted))
-        chosen: list[Deletion] = []
         exact = Pattern(wanted.repository).name if wanted.repository else None
-        for _ in range(READS):
-            found = await self.lists.deletions(
-                name, repository=exact, since=wanted.since, until=wanted.until, after=after, limit=max(limit, SIZE)
-            )
-            admitted = [one for one in found.items if wanted.admits(one)]
-            room = limit - len(chosen)
-            chosen += admitted[:room]
-            if len(admitted) > room or (len(chosen) == limit and found.after is not None):
-                return Rows(name, chosen, _write_cursor(chosen[-1].event))
-            after = found.after
-            if after is None:
-                break
-        return Rows(name, chosen, _write_cursor(after))
+        size = SIFTED if wanted.sifts else limit
+        found = await self.lists.deletions(
+            name, repository=exact, since=wanted.since, until=wanted.until, after=after, limit=size
+        )
+        admitted = [one for one in found.items if wanted.admits(one)]
+        if len(admitted) > limit:
+            return Rows(name, admitted[:limit], _write_cursor(admitted[limit - 1].event))
+        return Rows(name, admitted, _write_cursor(found.after))
 
     async def deletion(self, registry: str | None, event: str) -> Rows[Deletion]:
         """One delete, if there is such a one."""

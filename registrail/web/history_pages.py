@@ -9,10 +9,11 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from registrail.dossier import Deletion
 from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
 from registrail.moments import moment
-from registrail.query import DeleteFilter, PushFilter, Query
+from registrail.query import DeleteFilter, PushFilter, Query, Rows
 from registrail.timeline import time_of
 from registrail.web.image_view import digest_view, tag_view
 from registrail.web.image_words import pull_commands
@@ -24,6 +25,8 @@ from registrail.web.trouble import Absent, PageRoute, missing
 
 ROWS: Final = 100
 DELETES: Final = 50
+MOST_EMPTY: Final = 2
+"""Pages without a delete that is wanted, of two requests each, that are gone past while somebody waits."""
 PUSHES: Final = 10
 HOLDS: Final = 200
 """Tags in the list of those that pointed to a digest, or that a delete removed."""
@@ -77,7 +80,7 @@ def _add_lists(pages: APIRouter, query: Query) -> None:
         )
         names = await query.journal.registries()
         name = chosen(names, registry)
-        found = await query.history.deletions(name, wanted, limit=DELETES, cursor=cursor or None) if name else None
+        found = await _deletes(query, name, wanted, cursor or None) if name else None
         given = {**texts, "since": since, "until": until}
         context = {
             "registries": names,
@@ -105,6 +108,16 @@ def _add_lists(pages: APIRouter, query: Query) -> None:
         before = Instant(max(found.deletion.at.ticks - 1, 0)).isoformat()
         context = {"found": found, "removed": removed, "just_before": before, "most": HOLDS, "now": query.clock()}
         return page(request, "delete.html", context)
+
+
+async def _deletes(query: Query, registry: str, wanted: DeleteFilter, cursor: str | None) -> Rows[Deletion]:
+    """A page that has something, if it is not too far: what a filter refuses is gone past."""
+    found = await query.history.deletions(registry, wanted, limit=DELETES, cursor=cursor)
+    for _ in range(MOST_EMPTY):
+        if found.items or found.next is None:
+            break
+        found = await query.history.deletions(registry, wanted, limit=DELETES, cursor=found.next)
+    return found
 
 
 def _add_repository(pages: APIRouter, query: Query) -> None:
