@@ -52,10 +52,13 @@ class Expire:
         """Delete what is too old; how many days of senders and registries that was."""
         now = self.clock()
         days = 0
-        for sender, of_sender in (await self.deliveries.days()).items():
-            for day in _over(of_sender, now, self.keep_deliveries):
-                await self.deliveries.forget(sender, day)
+        then: str | None = now.plus(-self.keep_deliveries - timedelta(days=1)).day  # the first that is wholly over
+        while then is not None:
+            logged = await self.deliveries.days(begin=then)
+            for one in logged.days:
+                await self.deliveries.forget(one.sender, one.day)
                 days += 1
+            then = logged.then
         if self.keep_events is not None:
             for registry in await self.journal.registries():
                 over = _over(await self.journal.days(registry, None, None), now, self.keep_events)

@@ -173,6 +173,35 @@ class DeliveryPage:
     after: str | None
 
 
+MOST_DAYS: Final = 250
+"""Of the delivery log, for which senders are told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDay:
+    """A day with deliveries of a sender; `troubled` if one failed or was rejected, even if it was replayed since."""
+
+    sender: str
+    day: str
+    troubled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDays:
+    """Some days, each with all of its senders, newest first; `then` is the day where others go on, None at the end."""
+
+    days: Sequence[LoggedDay]
+    then: str | None
+
+    @property
+    def by_sender(self) -> Mapping[str, Sequence[LoggedDay]]:
+        """For each sender its days, newest first."""
+        found: dict[str, list[LoggedDay]] = {}
+        for one in self.days:
+            found.setdefault(one.sender, []).append(one)
+        return found
+
+
 class DeliveryLog(Protocol):
     """Every request of every sender."""
 
@@ -184,12 +213,14 @@ class DeliveryLog(Protocol):
         """Find a delivery."""
         ...
 
-    async def days(self) -> Mapping[str, Sequence[str]]:
-        """For each sender the days with deliveries, newest first."""
-        ...
+    async def days(self, *, begin: str | None = None, since: str | None = None, limit: int = MOST_DAYS) -> LoggedDays:
+        """The days with deliveries, newest first, by one request.
 
-    async def troubled(self) -> Mapping[str, Sequence[str]]:
-        """Only the days on which a delivery failed or was rejected, even if it was replayed since; one request."""
+        Args:
+            begin: leave out the days after this one.
+            since: leave out the days before this one.
+            limit: about as many names, but more than there are senders.
+        """
         ...
 
     async def read(  # noqa: PLR0913 - a range in a day has that many ends

@@ -2,7 +2,7 @@
 
 from registrail.query.activity import ActivityFilter, ActivityList, DayLag
 from registrail.query.alerts import Alert
-from registrail.query.deliveries import DeliveryFilter, DeliveryList, Recent
+from registrail.query.deliveries import DeliveryFilter, DeliveryList
 from registrail.query.events import EventFilter, EventList
 from registrail.query.history import DeleteFilter, DigestRecord, History, Rows, TagState
 from registrail.query.overview import OverviewOf, RegistryOverview, Span
@@ -26,7 +26,6 @@ __all__ = [
     "PushFilter",
     "PushList",
     "Query",
-    "Recent",
     "RegistryHealth",
     "RegistryOverview",
     "Replication",

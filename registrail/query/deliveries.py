@@ -7,7 +7,7 @@ from typing import Final
 
 from registrail.instants import Instant
 from registrail.ports import Delivery, DeliveryLog, Outcome
-from registrail.query.pages import Budget, Days, Plan, cut, newest, read_cursor
+from registrail.query.pages import UNDATED, Budget, Days, Plan, cut, newest, read_cursor
 
 MOST_READS: Final = 40
 """Of each sender's deliveries in one page: more than there are days, as long as they are kept for the usual time."""
@@ -24,10 +24,6 @@ class DeliveryFilter:
     since: Instant | None = None
     until: Instant | None = None
 
-    def may_have(self, day: str) -> bool:
-        """Whether a day lies in the range of times."""
-        return (self.since is None or day >= self.since.day) and (self.until is None or day <= self.until.day)
-
     def admits(self, delivery: Delivery) -> bool:
         """Whether a request of the right sender and time is wanted."""
         return self.outcome in {None, delivery.outcome}
@@ -43,17 +39,19 @@ class DeliveryList:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The deliveries of one sender."""
+    """The deliveries of one sender, on days that are known; `then` is the day where others may follow."""
 
     log: DeliveryLog
     sender: str
     known: Sequence[str]
+    then: str | None
     wanted: DeliveryFilter
 
     async def days(self, begin: str | None, budget: Budget) -> Days:
         """As they are known already."""
-        names = [day for day in self.known if begin is None or day <= begin]
-        return Days(names[: budget.reads], names[budget.reads] if len(names) > budget.reads else None)
+        del begin
+        left = self.known[budget.reads :]
+        return Days(self.known[: budget.reads], left[0] if left else self.then)
 
     async def read(self, day: str, after: str | None, limit: int) -> tuple[Sequence[tuple[str, Delivery]], str | None]:
         """One request."""
@@ -79,10 +77,15 @@ async def page_of_deliveries(
         InvalidParameterError: the cursor is not one that this function gave.
     """
     position = read_cursor(cursor)
+    start = position and position[0]
+    if start and start.day == UNDATED:
+        return DeliveryList([], None)
+    latest = min((day for day in (start and start.day, wanted.until and wanted.until.day) if day), default=None)
+    logged = await log.days(begin=latest, since=wanted.since.day if wanted.since else None)
+    of_senders = logged.by_sender
     sources = [
-        _Source(log, sender, [day for day in days if wanted.may_have(day)], wanted)
-        for sender, days in (await log.days()).items()
-        if wanted.sender in {None, sender}
+        _Source(log, sender, [one.day for one in of_senders.get(sender, ())], logged.then, wanted)
+        for sender in (of_senders if wanted.sender is None else [wanted.sender])
     ]
     reads = MOST_READS if requests is None else max(1, (requests - 1) // max(1, len(sources)))
     plan: Plan[Delivery] = Plan(
@@ -91,35 +94,27 @@ async def page_of_deliveries(
         requests=reads,
         reads=reads,
     )
-    stretch = await newest(sources, position and position[0], plan)
+    stretch = await newest(sources, start, plan)
     return DeliveryList(*cut(stretch, wanted.admits, limit))
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """The last deliveries of one sender, newest first, and the day of the first that is still in the log."""
-
-    deliveries: Sequence[Delivery]
-    first_day: str
-
-
-async def recent_deliveries(log: DeliveryLog, *, limit: int, requests: int) -> Mapping[str, Recent]:
-    """For each sender the last deliveries: about `limit` of them, or as many as lie on the days that can be read.
+async def recent_deliveries(log: DeliveryLog, *, limit: int, requests: int) -> Mapping[str, Sequence[Delivery]]:
+    """For each sender of late the last deliveries, newest first.
 
     Args:
         log: where they are.
-        limit: how many are enough.
+        limit: how many are enough; a sender has fewer if no more lie on the days that can be read.
         requests: the most requests to the store, if there are fewer senders than that.
     """
-    days = await log.days()
+    days = (await log.days()).by_sender
     reads = max(1, (requests - 1) // max(1, len(days)))
 
-    async def of(sender: str) -> Recent:
+    async def of(sender: str) -> Sequence[Delivery]:
         found: list[Delivery] = []
-        for day in days[sender][:reads]:
-            found += (await log.read(sender, day, limit=limit)).deliveries
+        for one in days[sender][:reads]:
+            found += (await log.read(sender, one.day, limit=limit)).deliveries
             if len(found) >= limit:
                 break
-        return Recent(found, days[sender][-1])
+        return found
 
     return dict(zip(days, await asyncio.gather(*map(of, days)), strict=True))

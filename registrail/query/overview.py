@@ -168,8 +168,8 @@ class Overviews:
         """For each sender the newest day on which a delivery failed or was rejected, if that is today or yesterday."""
         if not span.is_live:
             return {}
-        recent = now.plus(-_DAY).day
-        return {sender: days[0] for sender, days in (await self.deliveries.troubled()).items() if days[0] >= recent}
+        logged = await self.deliveries.days(since=now.plus(-_DAY).day)
+        return {one.sender: one.day for one in reversed(logged.days) if one.troubled}
 
     async def _marks(
         self, names: Sequence[str], everywhere: Mapping[str, Sequence[Mark]] | None

@@ -10,7 +10,7 @@ from registrail.instants import Instant
 from registrail.ports import Clock, Delivery, DeliveryLog, Journal, Marks
 from registrail.projections import Activity, Asked, HistoryLists, Period
 from registrail.query.activity import ActivityFilter, Series
-from registrail.query.deliveries import DeliveryFilter, DeliveryList, Recent, page_of_deliveries, recent_deliveries
+from registrail.query.deliveries import DeliveryFilter, DeliveryList, page_of_deliveries, recent_deliveries
 from registrail.query.dossiers import Dossier, dossier
 from registrail.query.events import EventFilter, EventList, Events
 from registrail.query.history import History
@@ -103,7 +103,7 @@ class Query:
         """
         return await page_of_deliveries(self.deliveries, wanted, limit=limit, cursor=cursor, requests=requests)
 
-    async def recent_deliveries(self, *, limit: int, requests: int) -> Mapping[str, Recent]:
+    async def recent_deliveries(self, *, limit: int, requests: int) -> Mapping[str, Sequence[Delivery]]:
         """For each sender the last deliveries, with at most so many requests to the store."""
         return await recent_deliveries(self.deliveries, limit=limit, requests=requests)
 

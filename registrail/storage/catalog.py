@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from registrail.errors import ConflictError
-from registrail.storage.store import Delete, Entity, EntityStore, Merge, Value, scan_all
+from registrail.storage.store import Delete, Entity, EntityStore, Merge, Page, Value, scan_all
 
 TABLE: Final = "catalog"
 _MOST_REMEMBERED: Final = 100_000
@@ -49,3 +49,7 @@ class Catalog:
     async def entries(self, group: str, start: str = "", stop: str | None = None) -> list[Entity]:
         """All names of a group with their columns, in order."""
         return await scan_all(self._store, TABLE, group, start=start, stop=stop)
+
+    async def some(self, group: str, start: str, stop: str | None, limit: int) -> Page:
+        """Some names of a group with their columns, in order: one request."""
+        return await self._store.scan(TABLE, group, start=start, stop=stop, limit=limit)

@@ -5,11 +5,11 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final, cast
 
 from registrail.instants import LAST_TICK, Instant
-from registrail.ports import Delivery, DeliveryPage, Outcome
+from registrail.ports import MOST_DAYS, Delivery, DeliveryPage, LoggedDay, LoggedDays, Outcome
 from registrail.storage import keys
 from registrail.storage.catalog import Catalog
 from registrail.storage.entities import joined, split
@@ -25,6 +25,8 @@ MOST_BYTES: Final = 900_000
 """Of a packed body; an entity holds 1 MiB. A body that does not compress to this is cut, and the row says so."""
 _SMALL: Final = 4096
 """Bytes of a body that packs as well with a window of 12 bits as with a larger one."""
+_BEHIND: Final = "~~"
+"""Put behind a countdown, it makes the end of a range that all names of its day lie in."""
 _GZIP: Final = 16
 """Added to the bits of the window: the format."""
 _as_json: Final = json.JSONEncoder(check_circular=False).encode
@@ -44,7 +46,7 @@ class EntityDeliveries:
     async def _record(self, delivery: Delivery) -> None:
         day = delivery.received_at.day
         columns = {"troubled": True} if delivery.outcome in TROUBLE else {}
-        await self._catalog.add(TABLE, keys.join(day, keys.encode(delivery.sender)), **columns)
+        await self._catalog.add(TABLE, _name(delivery.sender, day), **columns)
         await self._store.commit(
             TABLE,
             keys.delivery_partition(delivery.sender, day),
@@ -61,13 +63,16 @@ class EntityDeliveries:
         entity = await self._store.get(TABLE, partition, row)
         return _delivery(sender, entity) if entity else None
 
-    async def days(self) -> Mapping[str, Sequence[str]]:
-        """Read the catalog."""
-        return _by_sender(await self._catalog.entries(TABLE))
-
-    async def troubled(self) -> Mapping[str, Sequence[str]]:
-        """Read the catalog."""
-        return _by_sender([entry for entry in await self._catalog.entries(TABLE) if entry.properties.get("troubled")])
+    async def days(self, *, begin: str | None = None, since: str | None = None, limit: int = MOST_DAYS) -> LoggedDays:
+        """Read a part of the catalog; a day that may lack a sender is left for the next part."""
+        start = _countdown(begin) if begin else ""
+        stop = f"{_countdown(since)}{_BEHIND}" if since else None
+        page = await self._catalog.some(TABLE, start, stop, limit)
+        found = [_logged_day(entity) for entity in page.entities]
+        if page.after is None:
+            return LoggedDays(found, None)
+        then = found[-1].day
+        return LoggedDays([one for one in found if one.day != then], then)
 
     async def read(  # noqa: PLR0913 - as in the port
         self,
@@ -88,15 +93,21 @@ class EntityDeliveries:
     async def forget(self, sender: str, day: str) -> None:
         """Empty a partition, then take its name from the catalog."""
         await delete_range(self._store, TABLE, keys.delivery_partition(sender, day))
-        await self._catalog.remove(TABLE, keys.join(day, keys.encode(sender)))
+        await self._catalog.remove(TABLE, _name(sender, day))
 
 
-def _by_sender(entries: Sequence[Entity]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for entry in reversed(entries):
-        day, _, sender = entry.row.partition("~")
-        found.setdefault(keys.decode(sender), []).append(day)
-    return found
+def _countdown(day: str) -> str:
+    return f"{99_999_999 - int(day.replace('-', '')):08d}"
+
+
+def _name(sender: str, day: str) -> str:
+    """A sender's day in the catalog: the newest comes first."""
+    return keys.join(_countdown(day), day, keys.encode(sender))
+
+
+def _logged_day(entity: Entity) -> LoggedDay:
+    _, day, sender = entity.row.split("~")
+    return LoggedDay(keys.decode(sender), day, bool(entity.properties.get("troubled")))
 
 
 def _properties(delivery: Delivery) -> Mapping[str, Value]:

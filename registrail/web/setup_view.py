@@ -11,7 +11,6 @@ from fastapi import Request
 from registrail.errors import InvalidParameterError, MalformedError, UnknownSenderError
 from registrail.ingest import Ingest
 from registrail.ports import Delivery
-from registrail.query import Recent
 from registrail.settings import Settings
 from registrail.web.access import is_https, is_loopback
 
@@ -162,7 +161,6 @@ class Way:
         delivery: what shows it: the last delivery with an event, the last ping, or what could not be read.
         registry: from which registry the last event came.
         refused: what came after the last event and could not be read.
-        since: the day of the first delivery that the log still has.
     """
 
     sender: str
@@ -170,21 +168,20 @@ class Way:
     delivery: Delivery | None = None
     registry: str | None = None
     refused: Delivery | None = None
-    since: str | None = None
 
 
-def ways(ingest: Ingest, recent: Mapping[str, Recent]) -> Mapping[str, Way]:
+def ways(ingest: Ingest, recent: Mapping[str, Sequence[Delivery]]) -> Mapping[str, Way]:
     """Every known sender, and what came from it."""
     return {sender: _way(ingest, sender, recent.get(sender)) for sender in ingest.senders}
 
 
-def _way(ingest: Ingest, sender: str, recent: Recent | None) -> Way:
+def _way(ingest: Ingest, sender: str, recent: Sequence[Delivery] | None) -> Way:
     if recent is None:
         return Way(sender=sender)
     refused: Delivery | None = None
     pinged: Delivery | None = None
     sample: Delivery | None = None
-    for one in recent.deliveries:
+    for one in recent:
         if one.outcome in {"rejected", "failed"}:
             refused = refused or one
         elif one.outcome == "ignored":
@@ -200,7 +197,6 @@ def _way(ingest: Ingest, sender: str, recent: Recent | None) -> Way:
                 delivery=one,
                 registry=registry,
                 refused=refused,
-                since=recent.first_day,
             )
     if refused and (pinged is None or refused.received_at > pinged.received_at):
         return Way(sender=sender, state="refused", delivery=refused)

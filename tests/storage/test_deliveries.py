@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from registrail.compose import UseCases
 from registrail.instants import Instant
-from registrail.ports import Delivery, Outcome
+from registrail.ports import Delivery, LoggedDay, LoggedDays, Outcome
 from registrail.query import DeliveryFilter
+from registrail.query.deliveries import page_of_deliveries
 from registrail.storage.catalog import Catalog
 from registrail.storage.deliveries import EntityDeliveries, delivery_id
 from registrail.storage.sqlite import SqliteStore
+from tests.counting import Counting
 
 NOON: Final = Instant.parse("2026-06-15T12:00:00Z")
 MIB: Final = 1_048_576
@@ -138,10 +140,45 @@ async def test_days_with_trouble(store: SqliteStore) -> None:
         received_at = NOON.plus(timedelta(days=days, seconds=len(outcome)))
         await log(store).record(replace(delivery(days, sender, received_at), outcome=outcome))
     opened = log(store)
-    assert await opened.troubled() == {"acr": ["2026-06-17", "2026-06-15"]}
-    assert await opened.days() == {"acr": ["2026-06-17", "2026-06-16", "2026-06-15"], "harbor": ["2026-06-17"]}
+    kept = [
+        LoggedDay("acr", "2026-06-17", troubled=True),
+        LoggedDay("harbor", "2026-06-17"),
+        LoggedDay("acr", "2026-06-16"),
+        LoggedDay("acr", "2026-06-15", troubled=True),
+    ]
+    assert await opened.days() == LoggedDays(kept, None)
+    assert await opened.days(begin="2026-06-16") == LoggedDays(kept[2:], None)
+    assert await opened.days(since="2026-06-16") == LoggedDays(kept[:3], None)
     await opened.forget("acr", "2026-06-17")
-    assert await opened.troubled() == {"acr": ["2026-06-15"]}
+    assert await opened.days() == LoggedDays(kept[1:], None)
+
+
+async def test_ten_years_of_deliveries(store: SqliteStore) -> None:
+    """A page reads the names of some days only, each with all its senders, and paging reaches all of them."""
+    counting = Counting(store)
+    opened = EntityDeliveries(counting, Catalog(counting))
+    senders = ("acr", "eventgrid", "harbor")
+    for day in range(300):
+        for number, sender in enumerate(senders):
+            await opened.record(delivery(number, sender, NOON.plus(timedelta(days=-12 * day))))
+    first = await opened.days(limit=100)
+    assert [one.sender for one in first.days] == [*senders] * 33
+    assert first.then == NOON.plus(timedelta(days=-12 * 33)).day
+    for wanted, expected in ((DeliveryFilter(), 900), (DeliveryFilter(sender="harbor"), 300)):
+        found: list[Delivery] = []
+        cursor = None
+        while not found or cursor:
+            counting.reset()
+            page = await page_of_deliveries(opened, wanted, limit=100, cursor=cursor, requests=6)
+            assert counting.total <= 6
+            found, cursor = [*found, *page.items], page.next
+        assert len({one.id for one in found}) == len(found) == expected
+        assert [one.key for one in found] == sorted(one.key for one in found)
+    late = DeliveryFilter(until=NOON.plus(timedelta(days=-3_000)))
+    [newest] = (await page_of_deliveries(opened, late, limit=1)).items
+    assert newest.received_at == NOON.plus(timedelta(days=-3_012))
+    silent = await page_of_deliveries(opened, DeliveryFilter(sender="distribution"), limit=1, requests=6)
+    assert (silent.items, bool(silent.next)) == ([], True)
 
 
 async def test_newest_first_over_days_and_senders(store: SqliteStore, app: UseCases) -> None:
