@@ -38,10 +38,11 @@ class CountingStore:
         stop: str | None = None,
         limit: int = 1000,
         after: str | None = None,
+        select: Sequence[str] | None = None,
     ) -> Page:
         """Read a range of rows."""
         self.count.requests += 1
-        page = await self.store.scan(table, partition, start=start, stop=stop, limit=limit, after=after)
+        page = await self.store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
         self.count.read += len(page.entities)
         return page
 

@@ -173,6 +173,8 @@ class DeliveryPage:
     after: str | None
 
 
+GLANCED: Final = 16_000
+"""Bytes of a body that lists of deliveries have; a longer one is empty there."""
 MOST_DAYS: Final = 250
 """Of the delivery log, for which senders are told at once."""
 
@@ -233,7 +235,10 @@ class DeliveryLog(Protocol):
         after: str | None = None,
         limit: int = 100,
     ) -> DeliveryPage:
-        """Deliveries of one sender and day, newest first, `since` <= time < `until`, older than the key `after`."""
+        """Deliveries of one sender and day, newest first, `since` <= time < `until`, older than the key `after`.
+
+        Bodies longer than `GLANCED` are left out: `get` has them.
+        """
         ...
 
     async def forget(self, sender: str, day: str) -> None:

@@ -7,11 +7,12 @@ from registrail.storage.store import Entity, EntityStore, Operation, Page
 
 
 class Counting:
-    """Passes everything on, and counts requests by kind: `get`, `scan`, `head`, `commit`."""
+    """Passes everything on; counts requests by kind, `get`, `scan`, `head`, `commit`, and what scans read of texts."""
 
     def __init__(self, store: EntityStore) -> None:
         self._store = store
         self.requests: Counter[str] = Counter()
+        self.read_bytes = 0
 
     async def get(self, table: str, partition: str, row: str) -> Entity | None:
         self.requests["get"] += 1
@@ -26,9 +27,17 @@ class Counting:
         stop: str | None = None,
         limit: int = 1000,
         after: str | None = None,
+        select: Sequence[str] | None = None,
     ) -> Page:
         self.requests["scan"] += 1
-        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after)
+        page = await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
+        self.read_bytes += sum(
+            len(value)
+            for entity in page.entities
+            for value in entity.properties.values()
+            if isinstance(value, str | bytes)
+        )
+        return page
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
         self.requests["head"] += 1

@@ -3,13 +3,14 @@
 import asyncio
 import gzip
 import json
+import math
 import re
 import zlib
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, cast
 
 from registrail.instants import LAST_TICK, Instant
-from registrail.ports import MOST_DAYS, Delivery, DeliveryPage, LoggedDay, LoggedDays, Outcome
+from registrail.ports import GLANCED, MOST_DAYS, Delivery, DeliveryPage, LoggedDay, LoggedDays, Outcome
 from registrail.storage import keys
 from registrail.storage.catalog import Catalog
 from registrail.storage.entities import joined, split
@@ -25,6 +26,11 @@ MOST_BYTES: Final = 900_000
 """Of a packed body; an entity holds 1 MiB. A body that does not compress to this is cut, and the row says so."""
 _SMALL: Final = 4096
 """Bytes of a body that packs as well with a window of 12 bits as with a larger one."""
+_LISTED: Final = (
+    *("received_at", "method", "path", "headers", "query", "body_0", "body_bytes", "outcome", "status", "replayed_at"),
+    *("reason", "problem", "accepted", "ignored", "rejected", "duration_ms"),
+)
+"""Columns that a list reads: the first of the body's has all of a short one."""
 _BEHIND: Final = "~~"
 """Put behind a countdown, it makes the end of a range that all names of its day lie in."""
 _GZIP: Final = 16
@@ -87,8 +93,10 @@ class EntityDeliveries:
         """Read a part of a partition."""
         start, stop = keys.time_range(since, until)
         partition = keys.delivery_partition(sender, day)
-        page = await self._store.scan(TABLE, partition, start=start, stop=stop, after=after, limit=limit)
-        return DeliveryPage([_delivery(sender, entity) for entity in page.entities], page.after)
+        page = await self._store.scan(
+            TABLE, partition, start=start, stop=stop, after=after, limit=limit, select=_LISTED
+        )
+        return DeliveryPage([_delivery(sender, entity, GLANCED) for entity in page.entities], page.after)
 
     async def forget(self, sender: str, day: str) -> None:
         """Empty a partition, then take its name from the catalog."""
@@ -160,7 +168,8 @@ def _json(pairs: Mapping[str, str]) -> str:
     return _as_json(fitting)
 
 
-def _delivery(sender: str, entity: Entity) -> Delivery:
+def _delivery(sender: str, entity: Entity, most: float = math.inf) -> Delivery:
+    """Undo `_properties`; without the body if that is longer than `most`."""
     columns: Mapping[str, Any] = entity.properties
     return Delivery(
         id=keys.join(sender, entity.row),
@@ -170,7 +179,7 @@ def _delivery(sender: str, entity: Entity) -> Delivery:
         path=columns["path"],
         headers=json.loads(columns["headers"]),
         query=json.loads(columns["query"]),
-        body=gzip.decompress(joined("body", columns)),
+        body=b"" if columns["body_bytes"] > most else gzip.decompress(joined("body", columns)),
         body_bytes=columns["body_bytes"],
         outcome=cast("Outcome", columns["outcome"]),
         status=columns["status"],

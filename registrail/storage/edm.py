@@ -52,10 +52,12 @@ def from_json(raw: dict[str, Any]) -> Entity:
     version = raw.pop("odata.etag", None) or f"W/\"datetime'{quote(changed)}'\""  # as the SDK does without an ETag
     for name in [name for name in raw if name.endswith(_TYPE)]:
         read = _READ.get(raw.pop(name))
-        if read is not None:
-            column = name[: -len(_TYPE)]
+        column = name[: -len(_TYPE)]
+        if read is not None and raw.get(column) is not None:
             raw[column] = read(raw[column])
     raw.pop("odata.metadata", None)
+    for name in [name for name, value in raw.items() if value is None]:  # was selected, but the row has none
+        del raw[name]
     return Entity(partition, row, version, raw)
 
 

@@ -62,10 +62,11 @@ class VersionedStore:
         stop: str | None = None,
         limit: int = 1000,
         after: str | None = None,
+        select: Sequence[str] | None = None,
     ) -> Page:
         """Read a range of rows in one partition."""
         await self._check()
-        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after)
+        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
         """Read some rows of a table."""

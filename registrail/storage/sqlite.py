@@ -111,6 +111,7 @@ class SqliteStore:
         stop: str | None = None,
         limit: int = 1000,
         after: str | None = None,
+        select: Sequence[str] | None = None,
     ) -> Page:
         """Read a range of rows in one partition."""
         conditions = ['"table" = ?', "partition = ?", "row >= ?"]
@@ -123,7 +124,7 @@ class SqliteStore:
             values.append(after)
         query = f"SELECT row, version, properties FROM entities WHERE {' AND '.join(conditions)} ORDER BY row LIMIT ?"
         rows = await self._call(lambda connection: connection.execute(query, (*values, limit + 1)).fetchall())
-        entities = [_entity(partition, row) for row in rows[:limit]]
+        entities = [_entity(partition, row, select) for row in rows[:limit]]
         return Page(entities, entities[-1].row if len(rows) > limit else None)
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
@@ -282,8 +283,8 @@ def _delete(connection: sqlite3.Connection, key: tuple[str, str, str], operation
         raise ConflictError(index)
 
 
-def _entity(partition: str, row: tuple[str, str, str]) -> Entity:
-    return Entity(partition, row[0], row[1], _decode(row[2]))
+def _entity(partition: str, row: tuple[str, str, str], select: Sequence[str] | None = None) -> Entity:
+    return Entity(partition, row[0], row[1], _decode(row[2], select))
 
 
 def _encode(properties: Properties) -> str:
@@ -299,7 +300,7 @@ def _encode(properties: Properties) -> str:
     return json.dumps({name: encoded(value) for name, value in properties.items()}, ensure_ascii=False, allow_nan=False)
 
 
-def _decode(text: str) -> Properties:
+def _decode(text: str, select: Sequence[str] | None) -> Properties:
     def decoded(value: str | float | dict[str, str]) -> Value:
         if not isinstance(value, dict):
             return value
@@ -307,4 +308,6 @@ def _decode(text: str) -> Properties:
             return Instant.parse(value["time"])
         return base64.b64decode(value["base64"])
 
-    return {name: decoded(value) for name, value in json.loads(text).items()}
+    found = json.loads(text)
+    names = found if select is None else [name for name in select if name in found]
+    return {name: decoded(found[name]) for name in names}

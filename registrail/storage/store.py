@@ -94,8 +94,12 @@ class EntityStore(Protocol):
         stop: str | None = None,
         limit: int = 1000,
         after: str | None = None,
+        select: Sequence[str] | None = None,
     ) -> Page:
-        """Read up to `limit` rows with `start` <= row < `stop`, and beyond `after` if given."""
+        """Read up to `limit` rows with `start` <= row < `stop`, and beyond `after` if given.
+
+        With `select` only with these properties, as far as a row has them: the others do not travel.
+        """
         ...
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:

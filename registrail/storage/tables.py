@@ -118,6 +118,7 @@ class TablesStore:
         stop: str | None = None,
         limit: int = wire.MOST_ROWS,
         after: str | None = None,
+        select: Sequence[str] | None = None,
     ) -> Page:
         """Read a range of rows in one partition.
 
@@ -130,7 +131,7 @@ class TablesStore:
             while len(entities) < limit:
                 top = min(limit + 1 - len(entities), wire.MOST_ROWS)
                 request = wire.query(
-                    table, partition, start=start, stop=stop, after=after, top=top, following=following
+                    table, partition, start=start, stop=stop, after=after, top=top, following=following, select=select
                 )
                 found = await self._line.ask(request, wire.rows, repeatable=True)
                 if isinstance(found, Failure):

@@ -35,6 +35,7 @@ _CHANGESET: Final = "changeset_2f0d4a0e-6b77-4d55-8a43-1f0be8b4c9d2"
 _PART: Final = f"--{_CHANGESET}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
 _HEAD: Final = f"--{_BATCH}\r\nContent-Type: multipart/mixed; boundary={_CHANGESET}\r\n\r\n"
 _TAIL: Final = f"--{_CHANGESET}--\r\n\r\n--{_BATCH}--\r\n"
+_ALWAYS: Final = ("PartitionKey", "RowKey", "Timestamp")
 _OUTSIDE: Final = "!$'()*,&=;:@"
 """What yarl, under aiohttp, would decode in a path; encoded, the path would not be the one that was signed."""
 
@@ -119,10 +120,11 @@ def query(  # noqa: PLR0913 - a range in a partition has that many ends
     after: str | None = None,
     top: int = MOST_ROWS,
     following: str | None = None,
+    select: Sequence[str] | None = None,
 ) -> Request:
     """Rows with `start` <= row < `stop`, and beyond `after`; `following` as in the answer before this one.
 
-    Without a partition those of all partitions.
+    Without a partition those of all partitions. With `select` only these properties of them.
     """
     conditions = [] if partition is None else [f"PartitionKey eq {_text(partition)}"]
     if after is not None and after >= start:
@@ -133,6 +135,8 @@ def query(  # noqa: PLR0913 - a range in a partition has that many ends
         conditions.append(f"RowKey lt {_text(stop)}")
     condition = f"$filter={quote(' and '.join(conditions), safe='')}&" if conditions else ""
     target = f"/{table}()?{condition}$top={top}"
+    if select is not None:
+        target += f"&$select={quote(','.join((*_ALWAYS, *select)), safe='')}"
     return Request("GET", target if following is None else f"{target}&{following}", _COMMON)
 
 

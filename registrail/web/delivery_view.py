@@ -15,8 +15,6 @@ from registrail.web.rendering import plural
 
 EVENTS_SHOWN: Final = 50
 """Of one delivery; Event Grid may send 5,000 at once."""
-GLANCED: Final = 16_000
-"""Bytes of a body that is read for a list."""
 
 OUTCOMES: Final[Mapping[Outcome, str]] = {
     "accepted": "Stored",
@@ -95,7 +93,7 @@ class Whole:
 
 def row(ingest: Ingest, delivery: Delivery) -> Row:
     """Glance at a delivery: a long body is not read."""
-    if delivery.outcome == "rejected" or not 0 < len(delivery.body) <= GLANCED:
+    if delivery.outcome == "rejected" or not delivery.body:
         return Row(delivery, None)
     try:
         events = ingest.read(delivery).events

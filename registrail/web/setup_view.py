@@ -24,8 +24,6 @@ _REGISTRY: Final = re.compile("[a-zA-Z0-9]{5,50}")
 _REGION: Final = re.compile("[a-z0-9]{3,30}")
 _MOST_REGIONS: Final = 30
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._\[\]:-]{1,255}")
-_READ: Final = 16_000
-"""Bytes of a body that is read to see which registry it is from."""
 
 State = Literal["waiting", "sample", "pinged", "refused", "arrived"]
 
@@ -206,8 +204,8 @@ def _way(ingest: Ingest, sender: str, recent: Sequence[Delivery] | None) -> Way:
 
 
 def _registries(ingest: Ingest, delivery: Delivery) -> Iterator[str]:
-    """Which registries a delivery is from, if it is short enough to look."""
-    if len(delivery.body) <= _READ:
+    """Which registries a delivery is from, if it is so short that lists have its body."""
+    if delivery.body:
         try:
             yield from (event.registry for event in ingest.read(delivery).events)
         except (MalformedError, UnknownSenderError):

@@ -91,7 +91,8 @@ async def receive(app: UseCases, sender: str, request: Request) -> Receipt:
 
 async def delivered(app: UseCases) -> list[Delivery]:
     """The delivery log, newest first."""
-    return list((await app.query.delivered(DeliveryFilter(), limit=1000)).items)
+    listed = (await app.query.delivered(DeliveryFilter(), limit=1000)).items
+    return [whole for one in listed if (whole := await app.query.delivery(one.id))]
 
 
 async def recorded(app: UseCases) -> list[RecordedEvent]:

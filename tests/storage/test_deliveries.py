@@ -153,6 +153,19 @@ async def test_days_with_trouble(store: SqliteStore) -> None:
     assert await opened.days() == LoggedDays(kept[1:], None)
 
 
+async def test_a_list_does_not_read_long_bodies(store: SqliteStore) -> None:
+    """Whatever came: short bodies are there, of long ones not more than the store's first column."""
+    long = random.Random(1).randbytes(MIB)  # noqa: S311 - incompressible, and the same each time
+    for number, body in enumerate((b"{}", b"x" * 16_000, b"x" * 16_001, long)):
+        await log(store).record(delivery(number, body=body, body_bytes=len(body)))
+    counting = Counting(store)
+    page = await EntityDeliveries(counting, Catalog(counting)).read("acr", NOON.day)
+    assert sorted(len(one.body) for one in page.deliveries) == [0, 0, 2, 16_000]
+    assert counting.read_bytes < 100_000
+    [whole] = [one for one in page.deliveries if one.body_bytes == MIB]
+    assert await log(store).get(whole.id) != whole
+
+
 async def test_ten_years_of_deliveries(store: SqliteStore) -> None:
     """A page reads the names of some days only, each with all its senders, and paging reaches all of them."""
     counting = Counting(store)

@@ -198,6 +198,20 @@ async def test_rows_are_ordered_and_paged(engine: EntityStore, partition: str) -
     assert found == sorted(names)
 
 
+async def test_only_what_is_selected_is_read(engine: EntityStore, partition: str) -> None:
+    """Of each row what it has of that, with types, keys and the version."""
+    at = Instant.parse("2026-06-15T12:00:00Z")
+    await engine.commit("things", partition, [Insert("a", {"b": b"x", "t": at, "n": 1, "other": 2})])
+    await engine.commit("things", partition, [Insert("b", {"other": "y"})])
+    page = await engine.scan("things", partition, select=("b", "t", "n", "missing"))
+    assert [(one.row, dict(one.properties)) for one in page.entities] == [
+        ("a", {"b": b"x", "t": at, "n": 1}),
+        ("b", {}),
+    ]
+    whole = await engine.scan("things", partition)
+    assert [one.version for one in page.entities] == [one.version for one in whole.entities]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
 async def test_the_last_page_says_so(engine: EntityStore, partition: str, limit: int) -> None:
     """`after` is given exactly when there are more rows."""
