@@ -25,21 +25,33 @@ _EACH: Final = 10
 
 
 def told(events: int) -> list[Told]:
-    """The last reports of a year of 200,000 events, of about so many: what is newest is always the same."""
+    """A year of 200,000 events, or about so many of its reports: half of them the last ones, half spread over the rest.
+
+    So the newest rows are the same, a chart of many days has as many columns, and the delivery log about as many days:
+    what a page shows is alike, and the history behind it differs.
+    """
     every = year(events=MANY)
-    return every if events >= MANY else every[-events:]
+    if events >= MANY:
+        return every
+    last, before = every[-events // 2 :], every[: -events // 2]
+    return [*before[:: max(1, 2 * len(before) // events)], *last]
+
+
+def delivered(events: int, reports: Sequence[Told]) -> list[Told]:
+    """The reports whose deliveries are in the log; of a thin year all, so that it has as many days."""
+    return list(reports[::_EACH] if events >= MANY else reports)
 
 
 async def stock(folder: Path, events: int) -> Path:
     """A file with so many events; it is made if the folder has none."""
-    path = folder / f"year-{events}.db"
+    path = folder / (f"year-{events}.db" if events >= MANY else f"thin-year-{events}.db")
     if not path.exists():
         making = path.with_suffix(".part")
         making.unlink(missing_ok=True)
         store = SqliteStore(str(making))
         reports = told(events)
         await fill(store, reports)
-        await deliver(store, reports[::_EACH])
+        await deliver(store, delivered(events, reports))
         await work_out(use_cases(store, SETTINGS))
         await store.close()
         making.rename(path)

@@ -1,8 +1,10 @@
 """What pages cost with many events: `make bench-web`.
 
-A made-up busy year of 200,000 events, and its last 2,000 alone; `--stocks FOLDER` keeps both for the next run, of
-`bench.query` too. Each page is asked for by turns, warm, through the app without a socket. Requests to the store are
-counted; they are what Table Storage takes time and money for.
+A made-up busy year of 200,000 events, and 2,000 of the same: the last thousand, and a thousand spread over the rest. So
+both show the same newest rows and as many days, and the history behind them differs; the tags of a repository, which
+one page cannot show, are still more. `--stocks FOLDER` keeps both for the next run, of `bench.query` too. Each page is
+asked for by turns, warm, through the app without a socket. Requests to the store are counted; they are what Table
+Storage takes time and money for.
 """
 
 import argparse
