@@ -27,6 +27,7 @@ from registrail.errors import (
     StorageUnavailableError,
 )
 from registrail.instants import Instant
+from registrail.storage.edm import read_instant
 from registrail.storage.store import (
     Delete,
     Entity,
@@ -305,7 +306,7 @@ def _decode(text: str, select: Sequence[str] | None) -> Properties:
         if not isinstance(value, dict):
             return value
         if "time" in value:
-            return Instant.parse(value["time"])
+            return read_instant(value["time"])
         return base64.b64decode(value["base64"])
 
     found = json.loads(text)
