@@ -69,6 +69,8 @@ def _column(name: str) -> str:
 
 _CHUNK: Final = 60_000
 """Bytes of one property; Table Storage takes 64 KiB."""
+MOST_PARTS: Final = 16
+"""Properties of that size in an entity, which holds 1 MiB."""
 
 
 def split(name: str, data: bytes) -> dict[str, Value]:

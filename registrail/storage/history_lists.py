@@ -1,7 +1,7 @@
 """Reading the table `history` in the order of its rows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar, cast
 
 from registrail.dossier import Deletion, DigestHistory, RepositoryHistory
@@ -31,10 +31,16 @@ class EntityHistoryLists:
     async def repositories(
         self, registry: str, *, prefix: str = "", after: str | None = None, limit: int = 1000
     ) -> Listed[RepositoryHistory]:
-        """One range."""
+        """One range, without the names, which then pass for too many to keep."""
         first = keys.repository_row(prefix)
         return await self._range(
-            registry, first, first + _END, after, limit, lambda entity: rows.repository_history(entity.properties)
+            registry,
+            first,
+            first + _END,
+            after,
+            limit,
+            lambda entity: rows.repository_history(entity.properties),
+            select=rows.SHOWN,
         )
 
     async def tags(
@@ -138,9 +144,10 @@ class EntityHistoryLists:
         after: str | None,
         limit: int,
         read: Callable[[Entity], T],
+        select: Sequence[str] | None = None,
     ) -> Listed[T]:
         page = await self._store.scan(
-            TABLE, keys.encode(registry), start=start, stop=stop, after=after, limit=min(limit, 1000)
+            TABLE, keys.encode(registry), start=start, stop=stop, after=after, limit=min(limit, 1000), select=select
         )
         return Listed([read(entity) for entity in page.entities], page.after)
 

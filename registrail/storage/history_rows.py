@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from registrail.dossier import Deletion, DigestHistory, Removal, RemovedTag, RepositoryHistory, Sighting, Told
 from registrail.names import BYTES, Names
-from registrail.storage.entities import joined, split
+from registrail.storage.entities import MOST_PARTS, joined, split
 from registrail.storage.store import Entity, Properties, Value
 from registrail.timeline import Fact, Hold, Movement, Pointer, TagHistory, time_of
 
@@ -15,6 +15,19 @@ EVENT_LENGTH: Final = 19 + 1 + 32
 """Of the id of a dated event."""
 
 _NONE: Final[Mapping[str, Value]] = {}
+
+
+SHOWN: Final = (
+    "repository",
+    "tags",
+    "images",
+    "first_push",
+    "last_push",
+    "last_delete",
+    "recount",
+    *(f"clears_{number}" for number in range(MOST_PARTS)),
+)
+"""What lists read of a repository: all but its names, which are many and of use only to who adds to them."""
 
 
 def repository_columns(history: RepositoryHistory) -> dict[str, Value]:

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from bench.counting import CountingStore
 from registrail.activity import Effect
 from registrail.events import RecordedEvent, RegistryEvent, content_hash
 from registrail.instants import Instant
+from registrail.names import Names
 from registrail.storage import keys
 from registrail.storage.history import TABLE, EntityHistory
+from registrail.storage.history_lists import EntityHistoryLists
 from registrail.storage.marks import EntityMarks
 from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import Replace, scan_all
@@ -270,6 +273,15 @@ def without_names(rows: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping
         row: {name: value for name, value in columns.items() if not name.startswith("names")}
         for row, columns in rows.items()
     }
+
+
+async def test_lists_of_repositories_leave_names_where_they_are() -> None:
+    """They would be most of what is read."""
+    recorder = await history_of([[recorded(0, tag="v1", digest="sha256:a"), recorded(1, "delete")]])
+    [found] = (await EntityHistoryLists(recorder.store).repositories(REGISTRY)).items
+    stored, _ = await EntityHistory(recorder.store).repository(REGISTRY, "app")
+    assert stored.names.marks
+    assert found == replace(stored, names=Names(None))
 
 
 async def test_what_is_new_is_not_looked_for() -> None:
