@@ -33,6 +33,8 @@ SETTLES: Final = timedelta(seconds=5)
 """How long after a minute its last events may still come, as a rule."""
 CLAIM: Final = timedelta(seconds=15)
 """How long a fold may take before another one starts over, and how long the marks of a dead one wait."""
+MOST_SLOTS: Final = 5
+"""That are folded at once: all their events are in memory then, and a fold has to end within its claim."""
 ATTEMPTS: Final = 8
 PATIENCE_SECONDS: Final = 1.0
 """How long a reader waits for another fold before it does the work itself."""
@@ -121,10 +123,12 @@ class Summarize:
         return mark.claimed_until is None or mark.claimed_until <= self.clock()
 
     async def _fold(self, registry: str, marks: Sequence[Mark]) -> set[str]:
-        """Fold marks, hour by hour; the slots that were counted."""
+        """Fold marks, some of an hour at a time; the slots that were counted."""
         folded: set[str] = set()
         for hour, of_hour in itertools.groupby(marks, key=lambda mark: mark.slot[: len("YYYY-MM-DDTHH")]):
-            folded |= await self._fold_hour(registry, hour, list(of_hour))
+            left = list(of_hour)
+            for begin in range(0, len(left), MOST_SLOTS):
+                folded |= await self._fold_hour(registry, hour, left[begin : begin + MOST_SLOTS])
         return folded
 
     async def _fold_hour(self, registry: str, hour: str, marks: Sequence[Mark]) -> set[str]:

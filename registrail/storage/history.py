@@ -50,25 +50,19 @@ class EntityHistory:
         """Read digests by name."""
         found = await self._get_each(registry, [keys.digest_row(name, repository) for name in names])
         return {
-            name: rows.digest_history(entity.properties)
-            for name, entity in zip(names, found, strict=True)
-            if entity is not None
+            name: rows.read_digest(entity)[1] for name, entity in zip(names, found, strict=True) if entity is not None
         }
 
     async def tags(self, registry: str, repository: str, names: Sequence[str]) -> dict[str, TagHistory]:
         """Read tags by name."""
         found = await self._get_each(registry, [keys.tag_row(repository, name) for name in names])
-        return {
-            name: rows.tag_history(entity.properties)
-            for name, entity in zip(names, found, strict=True)
-            if entity is not None
-        }
+        return {name: rows.read_tag(entity)[1] for name, entity in zip(names, found, strict=True) if entity is not None}
 
     async def all_tags(self, registry: str, repository: str) -> list[TagHistory]:
         """Read all tags of a repository."""
         first = keys.tag_row(repository, "")
         found = await scan_all(self._store, TABLE, keys.encode(registry), start=first, stop=f"{first}~")
-        return [rows.tag_history(entity.properties) for entity in found]
+        return [rows.read_tag(entity)[1] for entity in found]
 
     async def window(self, registry: str, repository: str, tag: str, event: str) -> Window:
         """Read a tag's movements, a page at a time, until a change before an event."""
@@ -92,7 +86,7 @@ class EntityHistory:
         """Read which tags of a repository pointed to a digest."""
         first = keys.hold_row(digest, repository, "", "")[:-1]
         found = await scan_all(self._store, TABLE, keys.encode(registry), start=first, stop=f"{first}~")
-        return [(cast("str", entity.properties["tag"]), rows.read_hold(entity)) for entity in found]
+        return [(tag, hold) for _, tag, hold in map(rows.read_hold, found)]
 
     async def commit(self, registry: str, repository: RepositoryHistory, version: str | None, changes: Changes) -> str:
         """Write one transaction, the repository's row first."""

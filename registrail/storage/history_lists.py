@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from registrail.dossier import Deletion, DigestHistory, RepositoryHistory
 from registrail.instants import Instant
@@ -91,20 +91,13 @@ class EntityHistoryLists:
         """One range."""
         first = keys.DIGESTS if digest is None else keys.digest_row(digest, repository)
         stop = first + ("!" if repository else _END)
-        return await self._range(registry, first, stop, after, limit, _digest)
+        return await self._range(registry, first, stop, after, limit, rows.read_digest)
 
     async def holds(self, registry: str, digest: str) -> list[tuple[str, str, Hold]]:
         """One range, whole."""
         first = keys.holds_of(digest)
         found = await scan_all(self._store, TABLE, keys.encode(registry), start=first, stop=first + _END)
-        return [
-            (
-                cast("str", entity.properties["repository"]),
-                cast("str", entity.properties["tag"]),
-                rows.read_hold(entity),
-            )
-            for entity in found
-        ]
+        return [rows.read_hold(entity) for entity in found]
 
     async def deletions(  # noqa: PLR0913 - as in the port
         self,
@@ -153,8 +146,4 @@ class EntityHistoryLists:
 
 
 def _tag(entity: Entity) -> tuple[str, str, TagHistory]:
-    return entity.row, cast("str", entity.properties["repository"]), rows.tag_history(entity.properties)
-
-
-def _digest(entity: Entity) -> tuple[str, DigestHistory]:
-    return cast("str", entity.properties["repository"]), rows.digest_history(entity.properties)
+    return entity.row, *rows.read_tag(entity)

@@ -1,4 +1,7 @@
-"""What a row of `history` says: columns to values and back. The columns are documented in `docs/tables.md`."""
+"""What a row of `history` says: columns to values and back. The columns are documented in `docs/tables.md`.
+
+What the key says no column repeats, unless the key had to cut it.
+"""
 
 import json
 import zlib
@@ -7,6 +10,7 @@ from typing import Any, Final, cast
 
 from registrail.dossier import Deletion, DigestHistory, Removal, RemovedTag, RepositoryHistory, Sighting, Told
 from registrail.names import BYTES, Names
+from registrail.storage import keys
 from registrail.storage.entities import MOST_PARTS, joined, split
 from registrail.storage.store import Entity, Properties, Value
 from registrail.timeline import Fact, Hold, Movement, Pointer, TagHistory, time_of
@@ -33,7 +37,6 @@ SHOWN: Final = (
 def repository_columns(history: RepositoryHistory) -> dict[str, Value]:
     """A repository."""
     return _known(
-        kind="repository",
         repository=history.repository,
         tags=history.tags,
         images=history.images,
@@ -69,9 +72,8 @@ def _names(names: Names) -> Mapping[str, Value]:
 def tag_columns(repository: str, history: TagHistory) -> dict[str, Value]:
     """A tag: its newest change (or, if nothing ever changed, its newest movement), and what else happened since."""
     shown = history.change or history.last
-    columns = _movement(repository, history.tag, shown)
+    columns = movement_columns(repository, history.tag, shown)
     columns |= {
-        "kind": "tag",
         "event": shown.event,
         "last_event_at": history.last.at,
         "movements": history.movements,
@@ -82,33 +84,50 @@ def tag_columns(repository: str, history: TagHistory) -> dict[str, Value]:
     return columns
 
 
-def tag_history(columns: Properties) -> TagHistory:
-    """Undo `tag_columns`."""
+def read_tag(entity: Entity) -> tuple[str, TagHistory]:
+    """Undo `tag_columns`: the repository, and the tag."""
+    columns = entity.properties
+    _, repository, tag = entity.row.split("~")
     shown = movement(_text(columns, "event"), columns)
     last = _maybe(columns, "last")
-    return TagHistory(
-        tag=_text(columns, "tag"),
+    history = TagHistory(
+        tag=_in_key("tag", tag, columns),
         last=_read_compact(json.loads(last)) if last else shown,
         change=shown if shown.changed else None,
         movements=cast("int", columns["movements"]),
         changes=cast("int", columns["changes"]),
     )
+    return _in_key("repository", repository, columns), history
 
 
 def movement_columns(repository: str, tag: str, moved: Movement) -> dict[str, Value]:
-    """One row of a timeline; the event's id is in the row key."""
-    return _movement(repository, tag, moved) | {"kind": "move"}
+    """One row of a timeline; the event's id is in the row key, and what it says of a digest follows from the rest."""
+    said, previous = moved.fact, moved.previous
+    return _known(
+        **_if_cut(repository=repository, tag=tag),
+        at=said.at,
+        change=moved.change,
+        digest=moved.digest,
+        previous_digest=previous.digest if previous else None,
+        previous_event=previous.event if previous else None,
+        previous_at=time_of(previous.event) if previous else None,
+        verb=None if said.verb == "push" else said.verb,
+        action=said.action,
+        actor=said.actor,
+        client=said.client,
+    )
 
 
 def movement(event: str, columns: Properties) -> Movement:
     """Undo `movement_columns`."""
     previous = _maybe(columns, "previous_event")
+    verb = columns.get("verb", "push")
     return Movement(
         fact=Fact(
             event=event,
-            verb=cast("Any", columns["verb"]),
+            verb=cast("Any", verb),
             action=_text(columns, "action"),
-            digest=_maybe(columns, "named"),
+            digest=_maybe(columns, {"push": "digest", "delete": "previous_digest"}.get(cast("str", verb), "")),
             actor=_maybe(columns, "actor"),
             client=_maybe(columns, "client"),
         ),
@@ -118,34 +137,13 @@ def movement(event: str, columns: Properties) -> Movement:
     )
 
 
-def _movement(repository: str, tag: str, moved: Movement) -> dict[str, Value]:
-    said, previous = moved.fact, moved.previous
-    return _known(
-        repository=repository,
-        tag=tag,
-        at=said.at,
-        change=moved.change,
-        digest=moved.digest,
-        previous_digest=previous.digest if previous else None,
-        previous_event=previous.event if previous else None,
-        previous_at=time_of(previous.event) if previous else None,
-        verb=said.verb,
-        action=said.action,
-        named=said.digest,
-        actor=said.actor,
-        client=said.client,
-    )
-
-
 def digest_columns(repository: str, history: DigestHistory) -> dict[str, Value]:
     """A digest."""
     first, last, media_type, size = history.first, history.last, history.media_type, history.size
     first_event = first.event if first else None
     pushes = [list(sighting) for sighting in history.pushes] if len(history.pushes) > 1 else []
     return _known(
-        kind="digest",
-        repository=repository,
-        digest=history.digest,
+        **_if_cut(repository=repository, digest=history.digest),
         media_type=media_type.value if media_type else None,
         media_type_by=media_type.event if media_type and media_type.event != first_event else None,
         size=size.value if size else None,
@@ -158,44 +156,46 @@ def digest_columns(repository: str, history: DigestHistory) -> dict[str, Value]:
     )
 
 
-def digest_history(columns: Properties) -> DigestHistory:
-    """Undo `digest_columns`."""
+def read_digest(entity: Entity) -> tuple[str, DigestHistory]:
+    """Undo `digest_columns`: the repository, and the digest."""
+    columns = entity.properties
+    _, digest, repository = entity.row.split("~")
     first = _read_sighting("first", columns)
     pushes = [Sighting(*one) for one in _unpacked("pushes", columns)] or ([first] if first else [])
     first_event = first.event if first else ""
     media_type, size = _maybe(columns, "media_type"), cast("int | None", columns.get("size"))
     removals = [_read_removal(one) for one in _unpacked("removals", columns)]
-    return DigestHistory(
-        digest=_text(columns, "digest"),
+    history = DigestHistory(
+        digest=_in_key("digest", digest, columns),
         pushes=tuple(pushes),
         media_type=None if media_type is None else Told(_maybe(columns, "media_type_by") or first_event, media_type),
         size=None if size is None else Told(_maybe(columns, "size_by") or first_event, size),
         removals={removal.fact.event: removal for removal in removals},
     )
+    return _in_key("repository", repository, columns), history
 
 
 def hold_columns(repository: str, tag: str, hold: Hold) -> dict[str, Value]:
     """That a tag pointed to a digest."""
     return _known(
-        kind="hold",
-        repository=repository,
-        tag=tag,
-        digest=hold.digest,
+        **_if_cut(repository=repository, tag=tag, digest=hold.digest),
         since=time_of(hold.begin),
         until=time_of(hold.end) if hold.end else None,
         ended_by=hold.end,
     )
 
 
-def read_hold(entity: Entity) -> Hold:
-    """Undo `hold_columns`; the event with which it began ends the row key."""
-    return Hold(_text(entity.properties, "digest"), entity.row[-EVENT_LENGTH:], _maybe(entity.properties, "ended_by"))
+def read_hold(entity: Entity) -> tuple[str, str, Hold]:
+    """Undo `hold_columns`: repository, tag, and the rest. The event with which it began ends the row key."""
+    columns = entity.properties
+    _, digest, repository, tag, _, _ = entity.row.split("~")
+    hold = Hold(_in_key("digest", digest, columns), entity.row[-EVENT_LENGTH:], _maybe(columns, "ended_by"))
+    return _in_key("repository", repository, columns), _in_key("tag", tag, columns), hold
 
 
 def deletion_columns(dossier: Deletion) -> dict[str, Value]:
     """The dossier of a delete; the event's id is in the row key."""
     return _known(
-        kind="delete",
         repository=dossier.repository,
         at=dossier.at,
         action=dossier.action,
@@ -228,6 +228,23 @@ def read_deletion(event: str, columns: Properties) -> Deletion:
         last=_read_sighting("last", columns),
         tags=tuple(RemovedTag(*one) for one in _unpacked("tags", columns)),
     )
+
+
+_LONGEST: Final = {
+    "repository": keys.LONGEST_REPOSITORY,
+    "tag": keys.LONGEST_TAG,
+    "digest": keys.LONGEST_DIGEST,
+}
+
+
+def _if_cut(**texts: str) -> dict[str, Value]:
+    """Those of the texts in a key that cannot be read from it."""
+    return {name: text for name, text in texts.items() if keys.is_cut(text, _LONGEST[name])}
+
+
+def _in_key(name: str, part: str, columns: Properties) -> str:
+    """Undo `_if_cut` for a part of a key."""
+    return _text(columns, name) if "==" in part else keys.decode(part)
 
 
 def _known(**columns: Value | None) -> dict[str, Value]:

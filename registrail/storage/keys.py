@@ -42,6 +42,8 @@ def decode(part: str) -> str:
     Raises:
         ValueError: the part was cut; the full text is in the row's own columns.
     """
+    if "=" not in part:
+        return part.replace("|", "/")
     if "==" in part:
         message = f"{part!r} was cut"
         raise ValueError(message)
@@ -57,6 +59,11 @@ def _escape(match: re.Match[str]) -> str:
 def join(*parts: str) -> str:
     """Join encoded parts."""
     return "~".join(parts)
+
+
+def is_cut(text: str, longest: int) -> bool:
+    """Whether a text is too long to be read from the part of a key that it makes."""
+    return "==" in encode(text, longest)
 
 
 def event_partition(registry: str, day: str) -> str:

@@ -325,11 +325,12 @@ async def test_the_history_is_what_replaying_all_events_says(events: list[Record
     rows = await recorder.rows()
     assert {tag: timeline(rows, tag) for tag in expected} == expected
     assert {event: rows[f"delete~{event}"]["removed"] for event in removed} == removed
-    shown = {row["tag"]: row.get("digest") for key, row in rows.items() if key.startswith("tag~")}
+    shown = {key.split("~")[2]: row.get("digest") for key, row in rows.items() if key.startswith("tag~")}
     assert {tag: digest for tag, digest in shown.items() if digest is not None} == pointers
     if rows:
         assert rows["repository~app"]["tags"] == len(pointers)
-    held = {(row["tag"], row["digest"]) for key, row in rows.items() if key.startswith("hold~") and "until" not in row}
+    holds = [key.split("~") for key, row in rows.items() if key.startswith("hold~") and "until" not in row]
+    held = {(tag, keys.decode(digest)) for _, digest, _, tag, *_ in holds}
     assert held == set(pointers.items())
 
 

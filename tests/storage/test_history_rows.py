@@ -1,0 +1,57 @@
+"""Rows of the history: what a key says is read from it, also what it had to cut."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from registrail.dossier import DigestHistory, Sighting
+from registrail.instants import Instant
+from registrail.storage import history_rows as rows
+from registrail.storage import keys
+from registrail.storage.store import Entity, Value
+from registrail.timeline import Change, Fact, Hold, Movement, Pointer, TagHistory, Verb
+
+EVENT = f"{Instant.parse('2026-03-01T12:00:00Z').inverted}~{'a' * 32}"
+EARLIER = f"{Instant.parse('2026-02-01T12:00:00Z').inverted}~{'b' * 32}"
+NAMES = ["team/app", "x" * 300, "é" * 100, "a~b=c|d e"]
+
+
+def entity(row: str, columns: Mapping[str, Value]) -> Entity:
+    """As it is stored."""
+    return Entity("r.example", row, "1", columns)
+
+
+@pytest.mark.parametrize("repository", NAMES)
+@pytest.mark.parametrize("tag", ["latest", "t" * 200, "🚀" * 20])
+@pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "sha512:" + "0" * 128])
+def test_names_come_back_whole(repository: str, tag: str, digest: str) -> None:
+    """Of tags, digests and of who held what."""
+    pushed = Movement(
+        fact=Fact(event=EVENT, verb="push", action="push", digest=digest), change="created", digest=digest
+    )
+    known = TagHistory(tag=tag, last=pushed, change=pushed, movements=1, changes=1)
+    stored = entity(keys.tag_row(repository, tag), rows.tag_columns(repository, known))
+    assert rows.read_tag(stored) == (repository, known)
+    hold = Hold(digest, EARLIER, EVENT)
+    stored = entity(keys.hold_row(digest, repository, tag, EARLIER), rows.hold_columns(repository, tag, hold))
+    assert rows.read_hold(stored) == (repository, tag, hold)
+    seen = DigestHistory(digest=digest, pushes=(Sighting(EVENT, "ann", None),))
+    stored = entity(keys.digest_row(digest, repository), rows.digest_columns(repository, seen))
+    assert rows.read_digest(stored) == (repository, seen)
+
+
+@pytest.mark.parametrize(
+    ("verb", "change", "named", "digest"),
+    [
+        ("push", "moved", "sha256:a", "sha256:a"),
+        ("push", "moved", "", ""),
+        ("untag", "untagged", None, None),
+        ("clear", "deleted", None, None),
+        ("delete", "deleted", "sha256:b", None),
+    ],
+)
+def test_what_an_event_said_comes_back(verb: Verb, change: Change, named: str | None, digest: str | None) -> None:
+    """Though no column has it: it follows from what became of the tag."""
+    fact = Fact(event=EVENT, verb=verb, action="push" if verb == "push" else "delete", digest=named, actor="ann")
+    moved = Movement(fact=fact, change=change, digest=digest, previous=Pointer("sha256:b", EARLIER))
+    assert rows.movement(EVENT, rows.movement_columns("app", "v1", moved)) == moved
