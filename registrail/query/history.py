@@ -153,7 +153,7 @@ class History:
             InvalidParameterError: the cursor is none, or it is not clear which registry is meant.
         """
         after = _read_cursor(cursor, "tag~")
-        name = await self.open(registry)
+        name = await self.open(registry, having_repository(self.lists, repository) if repository else None)
         size = max(limit, PRESENT) if present else limit
         found = await self.lists.tags(name, repository=repository, prefix=prefix, after=after, limit=size)
         chosen: list[tuple[str, TagHistory, TagState | None]] = []
