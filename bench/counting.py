@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Unpack
 
-from registrail.storage.store import Entity, EntityStore, Operation, Page
+from registrail.storage.store import Entity, EntityStore, Operation, Page, ScanOptions
 
 
 @dataclass(slots=True)
@@ -29,20 +30,10 @@ class CountingStore:
         self.count.read += found is not None
         return found
 
-    async def scan(  # noqa: PLR0913 - as in the port
-        self,
-        table: str,
-        partition: str,
-        *,
-        start: str = "",
-        stop: str | None = None,
-        limit: int = 1000,
-        after: str | None = None,
-        select: Sequence[str] | None = None,
-    ) -> Page:
+    async def scan(self, table: str, partition: str, **options: Unpack[ScanOptions]) -> Page:
         """Read a range of rows."""
         self.count.requests += 1
-        page = await self.store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
+        page = await self.store.scan(table, partition, **options)
         self.count.read += len(page.entities)
         return page
 

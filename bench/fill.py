@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Unpack
 
 from bench.year import Told
 from registrail.compose import use_cases
@@ -16,6 +16,7 @@ from registrail.storage.store import (
     Operation,
     Page,
     Replace,
+    ScanOptions,
     check_operations,
     commits,
 )
@@ -61,19 +62,9 @@ class Gathering:
         """Read one row."""
         return await self._store.get(table, partition, row)
 
-    async def scan(  # noqa: PLR0913 - as in the port
-        self,
-        table: str,
-        partition: str,
-        *,
-        start: str = "",
-        stop: str | None = None,
-        limit: int = 1000,
-        after: str | None = None,
-        select: Sequence[str] | None = None,
-    ) -> Page:
+    async def scan(self, table: str, partition: str, **options: Unpack[ScanOptions]) -> Page:
         """Read a range of rows in one partition."""
-        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
+        return await self._store.scan(table, partition, **options)
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
         """Read some rows of a table."""

@@ -73,8 +73,12 @@ class Journal(Protocol):
         until: Instant | None = None,
         after: str | None = None,
         limit: int = 1000,
+        repository: str | None = None,
     ) -> EventPage:
-        """Events of one day, newest first, `since` <= time < `until`, older than the one with the id `after`."""
+        """Events of one day, newest first, `since` <= time < `until`, older than the one with the id `after`.
+
+        With `repository` only its own; a page may then hold fewer than `limit`, even none, and still have a next one.
+        """
         ...
 
     async def forget(self, registry: str, day: str) -> None:

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Unpack
 
-from registrail.storage.store import Entity, EntityStore, Operation, Page
+from registrail.storage.store import Entity, EntityStore, Operation, Page, ScanOptions
 
 
 class Counting:
@@ -18,19 +19,9 @@ class Counting:
         self.requests["get"] += 1
         return await self._store.get(table, partition, row)
 
-    async def scan(  # noqa: PLR0913 - as in the port
-        self,
-        table: str,
-        partition: str,
-        *,
-        start: str = "",
-        stop: str | None = None,
-        limit: int = 1000,
-        after: str | None = None,
-        select: Sequence[str] | None = None,
-    ) -> Page:
+    async def scan(self, table: str, partition: str, **options: Unpack[ScanOptions]) -> Page:
         self.requests["scan"] += 1
-        page = await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
+        page = await self._store.scan(table, partition, **options)
         self.read_bytes += sum(
             len(value)
             for entity in page.entities

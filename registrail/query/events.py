@@ -40,9 +40,10 @@ class EventFilter:
         )
 
     @property
-    def is_selective(self) -> bool:
-        """Whether `admits` may refuse something."""
-        return any((self.repository, self.tag, self.digest, self.action, self.actor, self.client))
+    def sifts(self) -> bool:
+        """Whether `admits` may refuse something of what is read: of one repository only its own is."""
+        by_beginning = self.repository is not None and Pattern(self.repository).name is None
+        return by_beginning or any((self.tag, self.digest, self.action, self.actor, self.client))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Events:
 
         plan: Plan[RecordedEvent] = Plan(
             is_enough=lambda found: sum(wanted.admits(item.value) for item in found.items) > limit,
-            size=MOST_AT_ONCE if wanted.is_selective else limit + 1,
+            size=MOST_AT_ONCE if wanted.sifts else limit + 1,
         )
         start = position and position[0]
         stretch = await self.read(wanted.registry, wanted.repository, wanted.since, wanted.until, start, plan)
@@ -87,7 +88,7 @@ class Events:
         start: Position | None,
         plan: Plan[RecordedEvent],
     ) -> Stretch[RecordedEvent]:
-        """Events of one or all registries; without days on which one repository rested, but not only of it."""
+        """Events of one or all registries; of one repository only its own, without days on which it rested."""
         registries = [registry] if registry else await self.journal.registries()
         exact = Pattern(repository).name if repository else None
         sources = [

@@ -35,12 +35,13 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSource:
-    """The events of one registry between two times."""
+    """The events of one registry between two times; with `repository` only its own."""
 
     journal: Journal
     registry: str
     since: Instant | None
     until: Instant | None
+    repository: str | None = None
 
     async def days(self, begin: str | None, budget: Budget) -> Days:
         """As the catalog has them: one request."""
@@ -52,21 +53,29 @@ class JournalSource:
         self, day: str, after: str | None, limit: int
     ) -> tuple[Sequence[tuple[str, RecordedEvent]], str | None]:
         """One request."""
-        page = await self.journal.read(self.registry, day, since=self.since, until=self.until, after=after, limit=limit)
+        page = await self.journal.read(
+            self.registry,
+            day,
+            since=self.since,
+            until=self.until,
+            after=after,
+            limit=limit,
+            repository=self.repository,
+        )
         return [(recorded.id, recorded) for recorded in page.events], page.after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositorySource(JournalSource):
-    """The same, without the days on which nothing happened in one repository.
+    """The same of one repository, without the days on which nothing happened in it.
 
     A day counts if the repository has counts on it, or if it has slots that await a fold. The marks are read first:
     what is folded meanwhile has counts by then.
     """
 
+    repository: str
     marks: Marks
     activity: Activity
-    repository: str
     clock: Clock
 
     async def days(self, begin: str | None, budget: Budget) -> Days:

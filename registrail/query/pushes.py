@@ -70,9 +70,10 @@ class PushFilter:
         )
 
     @property
-    def is_selective(self) -> bool:
-        """Whether there may be pushes that are not wanted."""
-        return any((self.repository, self.tag, self.digest, self.actor, self.client, self.until))
+    def sifts(self) -> bool:
+        """Whether there may be pushes among what is read that are not wanted: of one repository only its own are."""
+        by_beginning = self.repository is not None and Pattern(self.repository).name is None
+        return by_beginning or any((self.tag, self.digest, self.actor, self.client, self.until))
 
     @property
     def names_few(self) -> bool:
@@ -135,7 +136,7 @@ class Pushes:
             selection = _select(_found(stretch, wanted), wanted, begin, limit)
             return _is_all(selection, wanted, stretch) or (bool(selection.following) and not selection.is_blocked)
 
-        first = MOST_AT_ONCE if wanted.is_selective else min(MOST_AT_ONCE, LIKELY_EVENTS * (limit + 1))
+        first = MOST_AT_ONCE if wanted.sifts else min(MOST_AT_ONCE, LIKELY_EVENTS * (limit + 1))
         plan: Plan[RecordedEvent] = Plan(is_enough=is_enough, size=MOST_AT_ONCE, first=first, requests=requests)
         since = wanted.since.plus(-BEFORE) if wanted.since else _BEGINNING
         until = wanted.until.plus(BEHIND) if wanted.until else None

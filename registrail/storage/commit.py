@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, Unpack, cast
 
 from registrail.errors import StorageRefusedError, StorageUnavailableError
 from registrail.storage.store import (
@@ -25,6 +25,7 @@ from registrail.storage.store import (
     Operation,
     Page,
     Replace,
+    ScanOptions,
     check_operations,
     estimate,
 )
@@ -87,19 +88,9 @@ class GroupCommit:
         """Read one row."""
         return await self._store.get(table, partition, row)
 
-    async def scan(  # noqa: PLR0913 - as in the port
-        self,
-        table: str,
-        partition: str,
-        *,
-        start: str = "",
-        stop: str | None = None,
-        limit: int = 1000,
-        after: str | None = None,
-        select: Sequence[str] | None = None,
-    ) -> Page:
+    async def scan(self, table: str, partition: str, **options: Unpack[ScanOptions]) -> Page:
         """Read a range of rows in one partition."""
-        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
+        return await self._store.scan(table, partition, **options)
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
         """Read some rows of a table."""

@@ -19,6 +19,10 @@ _BEHIND: Final = "~"
 """Put behind a name, it makes the end of a range that the name lies in."""
 
 
+_LONGEST_ASKED: Final = 255
+"""A longer name, which no registry allows, would make a request's address too long."""
+
+
 class EntityJournal:
     """A Journal in an EntityStore."""
 
@@ -87,13 +91,22 @@ class EntityJournal:
         until: Instant | None = None,
         after: str | None = None,
         limit: int = 1000,
+        repository: str | None = None,
     ) -> EventPage:
         """Events of one day."""
         start, stop = keys.time_range(since, until) if day != keys.UNDATED else ("", None)
         page = await self._store.scan(
-            TABLE, keys.event_partition(registry, day), start=start, stop=stop, after=after, limit=limit
+            TABLE,
+            keys.event_partition(registry, day),
+            start=start,
+            stop=stop,
+            after=after,
+            limit=limit,
+            having=("repository", repository) if repository and len(repository) <= _LONGEST_ASKED else None,
         )
-        return EventPage([recorded_event(entity.row, entity.properties) for entity in page.entities], page.after)
+        events = [recorded_event(entity.row, entity.properties) for entity in page.entities]
+        wanted = [one for one in events if repository in {None, one.event.repository}]
+        return EventPage(wanted, page.after)
 
     async def forget(self, registry: str, day: str) -> None:
         """Empty a partition, then take its name from the catalog."""

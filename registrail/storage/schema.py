@@ -8,11 +8,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final, cast
+from typing import Final, Unpack, cast
 
 from registrail.errors import ConflictError, NewerTablesError
 from registrail.storage.catalog import TABLE
-from registrail.storage.store import Entity, EntityStore, Insert, Operation, Page, Replace
+from registrail.storage.store import Entity, EntityStore, Insert, Operation, Page, Replace, ScanOptions
 
 VERSION: Final = 1
 """Ours. Raised when rows of counts or history are written differently; then `registrail rebuild` is due."""
@@ -53,20 +53,10 @@ class VersionedStore:
         await self._check()
         return await self._store.get(table, partition, row)
 
-    async def scan(  # noqa: PLR0913 - as in the port
-        self,
-        table: str,
-        partition: str,
-        *,
-        start: str = "",
-        stop: str | None = None,
-        limit: int = 1000,
-        after: str | None = None,
-        select: Sequence[str] | None = None,
-    ) -> Page:
+    async def scan(self, table: str, partition: str, **options: Unpack[ScanOptions]) -> Page:
         """Read a range of rows in one partition."""
         await self._check()
-        return await self._store.scan(table, partition, start=start, stop=stop, limit=limit, after=after, select=select)
+        return await self._store.scan(table, partition, **options)
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
         """Read some rows of a table."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypedDict, Unpack
 
 from registrail.errors import ConflictError
 from registrail.instants import Instant
@@ -73,6 +73,27 @@ class Page:
     after: str | None
 
 
+class ScanOptions(TypedDict, total=False):
+    """Which rows of a partition to read, and what of them.
+
+    Attributes:
+        start: the first key; all from the first row on if it is missing.
+        stop: the key before which to end; None is none.
+        after: a key that all rows are behind, besides; None is none.
+        limit: the most rows; 1,000 if it is missing.
+        select: the only properties to read, as far as a row has them; the others do not travel. None is all.
+        having: a text property (of those selected) and what it must be. Rows that differ do not travel; a page may then
+            hold fewer than `limit`, even none, and still say where to go on. None is all rows.
+    """
+
+    start: str
+    stop: str | None
+    after: str | None
+    limit: int
+    select: Sequence[str] | None
+    having: tuple[str, str] | None
+
+
 class EntityStore(Protocol):
     """Entities in tables and partitions. A table exists as soon as somebody writes to it.
 
@@ -85,21 +106,8 @@ class EntityStore(Protocol):
         """Read one row."""
         ...
 
-    async def scan(  # noqa: PLR0913 - a range in a partition has that many ends
-        self,
-        table: str,
-        partition: str,
-        *,
-        start: str = "",
-        stop: str | None = None,
-        limit: int = 1000,
-        after: str | None = None,
-        select: Sequence[str] | None = None,
-    ) -> Page:
-        """Read up to `limit` rows with `start` <= row < `stop`, and beyond `after` if given.
-
-        With `select` only with these properties, as far as a row has them: the others do not travel.
-        """
+    async def scan(self, table: str, partition: str, **options: Unpack[ScanOptions]) -> Page:
+        """Read rows of a partition in the order of their keys."""
         ...
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:

@@ -19,7 +19,7 @@ from registrail.errors import ConflictError, StorageError, StorageRefusedError, 
 from registrail.storage import wire
 from registrail.storage.line import NO_ANSWER, Credential, Line, Patience, helps_later
 from registrail.storage.store import Delete, Entity, Insert, Operation, Page, check_operations
-from registrail.storage.wire import Failure
+from registrail.storage.wire import Failure, Request, Rows
 
 DEVELOPMENT_STORAGE: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey="
@@ -119,32 +119,47 @@ class TablesStore:
         limit: int = wire.MOST_ROWS,
         after: str | None = None,
         select: Sequence[str] | None = None,
+        having: tuple[str, str] | None = None,
     ) -> Page:
         """Read a range of rows in one partition.
 
         One row more than asked for tells whether there are more. Where `limit` is the service's own (1,000) that would
         double the requests, so its word is taken: then the page that follows may be empty.
+
+        What is sifted by `having` may take the service longer than it gives to one answer; one that came to nothing,
+        without an end, tells no key to go on behind. Then the next rows are read as they are, and sifted here.
         """
+        asked = partial(wire.query, table, partition, start=start, stop=stop, after=after, select=select)
+        async with self._limit():
+            if having is not None:
+                sifted = await self._rows(partial(asked, having=having), limit, most=1)
+                if sifted.entities or sifted.following is None:
+                    return _page(sifted, limit)
+            found = await self._rows(asked, limit)
+        page = _page(found, limit)
+        if having is None:
+            return page
+        name, text = having
+        return Page([entity for entity in page.entities if entity.properties.get(name) == text], page.after)
+
+    async def _rows(self, asked: Callable[..., Request], limit: int, most: int | None = None) -> Rows:
+        """At least so many rows if there are, in as few answers as the service gives them in, or in `most` answers."""
         entities: list[Entity] = []
         following: str | None = None
-        async with self._limit():
-            while len(entities) < limit:
-                top = min(limit + 1 - len(entities), wire.MOST_ROWS)
-                request = wire.query(
-                    table, partition, start=start, stop=stop, after=after, top=top, following=following, select=select
-                )
-                found = await self._line.ask(request, wire.rows, repeatable=True)
-                if isinstance(found, Failure):
-                    if found.code == _NO_TABLE:
-                        return Page([], None)
-                    raise _error(found)
-                entities += found.entities
-                following = found.following
-                if following is None:
-                    break
-        more = len(entities) > limit or following is not None
-        entities = entities[:limit]
-        return Page(entities, entities[-1].row if more and entities else None)
+        answers = 0
+        while len(entities) < limit and answers != most:
+            top = min(limit + 1 - len(entities), wire.MOST_ROWS)
+            found = await self._line.ask(asked(top=top, following=following), wire.rows, repeatable=True)
+            if isinstance(found, Failure):
+                if found.code == _NO_TABLE:
+                    return Rows([], None)
+                raise _error(found)
+            entities += found.entities
+            following = found.following
+            answers += 1
+            if following is None:
+                break
+        return Rows(entities, following)
 
     async def head(self, table: str, limit: int) -> Sequence[Entity]:
         """Read some rows of a table; the service may give a part, and say where to go on, even an empty one."""
@@ -206,6 +221,12 @@ class TablesStore:
             raise StorageUnavailableError(message) from error
         except AzureError as error:
             raise _error(_of_the_sdk(error)) from error
+
+
+def _page(found: Rows, limit: int) -> Page:
+    entities = found.entities[:limit]
+    more = len(found.entities) > limit or found.following is not None
+    return Page(entities, entities[-1].row if more and entities else None)
 
 
 def _error(failure: Failure) -> StorageError:

@@ -121,10 +121,12 @@ def query(  # noqa: PLR0913 - a range in a partition has that many ends
     top: int = MOST_ROWS,
     following: str | None = None,
     select: Sequence[str] | None = None,
+    having: tuple[str, str] | None = None,
 ) -> Request:
     """Rows with `start` <= row < `stop`, and beyond `after`; `following` as in the answer before this one.
 
-    Without a partition those of all partitions. With `select` only these properties of them.
+    Without a partition those of all partitions. With `select` only these properties of them. With `having` only rows
+    whose property is that text; an answer may then be short, or empty, and go on.
     """
     conditions = [] if partition is None else [f"PartitionKey eq {_text(partition)}"]
     if after is not None and after >= start:
@@ -133,6 +135,8 @@ def query(  # noqa: PLR0913 - a range in a partition has that many ends
         conditions.append(f"RowKey ge {_text(start)}")
     if stop is not None:
         conditions.append(f"RowKey lt {_text(stop)}")
+    if having is not None:
+        conditions.append(f"{having[0]} eq {_text(having[1])}")
     condition = f"$filter={quote(' and '.join(conditions), safe='')}&" if conditions else ""
     target = f"/{table}()?{condition}$top={top}"
     if select is not None:

@@ -76,3 +76,19 @@ async def test_a_day_that_is_forgotten(journal: EntityJournal) -> None:
     await journal.forget("r.io", DAYS[1])
     await journal.forget("r.io", "undated")
     assert tuple(await journal.days("r.io", None, None)) == (DAYS[0], *DAYS[2:])
+
+
+@pytest.mark.parametrize("repository", ["app", "team/app", "é" * 300, "nobody's"])
+async def test_a_day_of_one_repository(store: SqliteStore, repository: str) -> None:
+    """However long its name is, which somebody may have made up."""
+    made = EntityJournal(store, Catalog(store))
+    names = ["app", "team/app", "é" * 300, "é" * 299]
+    at = Instant.parse("2026-06-15T08:00:00Z")
+    events = [
+        RegistryEvent(action="push", registry="r.io", repository=name, occurred_at=at, digest=f"sha256:{number}")
+        for number, name in enumerate(names * 2)
+    ]
+    await made.append(events, ARRIVAL)
+    page = await made.read("r.io", "2026-06-15", repository=repository)
+    assert [one.event.repository for one in page.events] == [repository] * (2 if repository in names else 0)
+    assert page.after is None

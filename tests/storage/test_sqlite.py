@@ -8,7 +8,7 @@ import pytest
 
 from registrail.errors import ConflictError, StorageRefusedError, StorageUnavailableError
 from registrail.settings import Settings
-from registrail.storage import open_store
+from registrail.storage import open_store, sqlite
 from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import Insert, Merge
 
@@ -180,3 +180,17 @@ async def test_a_cancelled_commit_disturbs_nobody(file: SqliteStore) -> None:
     assert finished >= set(range(30)) - set(range(0, 30, 3))
     found = {int(entity.row) for entity in (await file.scan("t", "p")).entities}
     assert finished <= found
+
+
+async def test_looking_for_a_text_has_an_end(file: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page looks at so many rows and says where to go on, also if it found none."""
+    monkeypatch.setattr(sqlite, "MOST_SIFTED", 10)
+    operations = [Insert(f"{number:02}", {"name": "rare" if number in {3, 25} else "usual"}) for number in range(30)]
+    await file.commit("things", "p", operations)
+    pages = []
+    after: str | None = ""
+    while after is not None:
+        page = await file.scan("things", "p", after=after, having=("name", "rare"))
+        pages.append(([one.row for one in page.entities], page.after))
+        after = page.after
+    assert pages == [(["03"], "09"), ([], "19"), (["25"], "29"), ([], None)]

@@ -212,6 +212,30 @@ async def test_only_what_is_selected_is_read(engine: EntityStore, partition: str
     assert [one.version for one in page.entities] == [one.version for one in whole.entities]
 
 
+@pytest.mark.parametrize("text", ["a", 'it\'s "it" & 50 %', "naïve/\U0001f433", "", "A"])
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+async def test_only_rows_that_have_a_text(engine: EntityStore, partition: str, text: str, limit: int) -> None:
+    """All of them and no others, in order, page after page; also between two keys."""
+    other: list[Value] = ["a ", "b", 1, b"a"]
+    values = [text, *other, text, text, *other]
+    operations = [Insert(f"{number:02}", {"name": value, "n": 1}) for number, value in enumerate(values)]
+    await engine.commit(TABLE, partition, [*operations, Insert("99", {"n": 1})])
+    for start, stop, expected in (("", None, ["00", "05", "06"]), ("01", "06", ["05"]), ("07", None, [])):
+        found: list[Entity] = []
+        after = None
+        while True:
+            page = await engine.scan(
+                TABLE, partition, start=start, stop=stop, after=after, limit=limit, having=("name", text)
+            )
+            assert len(page.entities) <= limit
+            found += page.entities
+            after = page.after
+            if after is None:
+                break
+        assert [one.row for one in found] == expected
+        assert all(one.properties == {"name": text, "n": 1} for one in found)
+
+
 @pytest.mark.parametrize("limit", [1, 2, 5, 6])
 async def test_the_last_page_says_so(engine: EntityStore, partition: str, limit: int) -> None:
     """`after` is given exactly when there are more rows."""

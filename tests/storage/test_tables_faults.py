@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
+from urllib.parse import unquote
 
 import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential
@@ -19,6 +20,7 @@ from registrail.instants import Instant
 from registrail.storage.line import Patience, pauses
 from registrail.storage.store import Delete, Insert, Merge, Operation, Replace
 from registrail.storage.tables import TablesStore, with_connection_string
+from registrail.storage.wire import Request, Rows
 
 pytestmark = pytest.mark.azurite
 
@@ -385,3 +387,38 @@ def test_pauses_grow_and_differ() -> None:
     longest = [0.2, 0.4, 0.8, 1.6, 3.2, 4.0, 4.0, 4.0]
     assert all(most / 2 <= pause <= most for pause, most in zip(found, longest, strict=True))
     assert found != list(itertools.islice(pauses(), 8))
+
+
+class GivesUp:
+    """Speaks to Azurite as a service that finds nothing in the time it gives to one answer, and may go on."""
+
+    def __init__(self, line: Any) -> None:
+        self.line = line
+        self.asked: list[str] = []
+
+    async def ask(self, request: Request, read: Any, *, repeatable: bool) -> Any:
+        self.asked.append(unquote(request.target))
+        if "name eq" in self.asked[-1]:
+            return Rows([], "NextRowKey=opaque")
+        return await self.line.ask(request, read, repeatable=repeatable)
+
+    async def close(self) -> None:
+        await self.line.close()
+
+
+async def test_a_service_that_does_not_find_in_time(azurite_connection_string: str, partition: str) -> None:
+    """What follows is read as it is and sifted here: two requests, and paging comes to an end."""
+    store = TablesStore(with_connection_string(azurite_connection_string))
+    names = ["usual", "rare", "usual", "usual", "rare", "usual"]
+    await store.commit(TABLE, partition, [Insert(f"{number}", {"name": name}) for number, name in enumerate(names)])
+    line = GivesUp(vars(store)["_line"])
+    vars(store)["_line"] = line
+    pages = []
+    after: str | None = ""
+    while after is not None:
+        page = await store.scan(TABLE, partition, after=after, limit=2, having=("name", "rare"))
+        pages.append([one.row for one in page.entities])
+        after = page.after
+    assert pages == [["1"], [], ["4"]]
+    assert len(line.asked) == 2 * len(pages)
+    await store.close()
