@@ -1,7 +1,7 @@
 """What answers cost: `make bench-query`.
 
-A made-up busy year of 200,000 events, and 2,000 of the same (the last thousand, and a thousand spread over the rest);
-`--stocks FOLDER` keeps both for the next run:
+A made-up busy year of 200,000 events, and 2,000 of the same (the last thousand, and a thousand spread over the rest,
+half of them of the busiest repository); `--stocks FOLDER` keeps both for the next run:
 
 - the storage requests of every answer, counted on SQLite and then, of the large one, on Azurite;
 - how long lists and `timeline?at=` take on SQLite, by turns in both;

@@ -42,7 +42,10 @@ async def things(http: httpx.AsyncClient, now: Instant) -> Things:
     repository = max(repositories, key=lambda one: one["images"])["repository"]
     tags = await items("/api/tags", repository=repository, limit="1000")
     tag = max(tags, key=lambda one: one["changes"])
-    [delete, *_] = await items("/api/deletes", limit="1")
+    # Of an image whose push the small store has too: what else is known of a delete, is looked for around its push.
+    recent = now.plus(-timedelta(days=1)).isoformat()
+    deletes = await items("/api/deletes", limit="1000")
+    delete = next(one for one in deletes if (one["first_pushed_at"] or "") > recent)
     [delivery, *_] = await items("/api/deliveries", limit="1")
     events = await items("/api/events", limit="100", repository=repository)
     told = next(one for one in events if one["actor"] and one["client"])
@@ -62,7 +65,7 @@ def questions(known: Things) -> dict[str, Question]:
     """By name; those whose names begin with a `/` and a path alone are the plain lists."""
     week = {"since": known.now.plus(-timedelta(days=3)).isoformat()}
     before = {"until": known.now.plus(-timedelta(days=1)).isoformat()}
-    at = {"at": known.now.plus(-timedelta(days=2)).isoformat()}
+    at = {"at": known.now.plus(-timedelta(days=1)).isoformat()}
     repository, prefix = {"repository": known.repository}, {"repository": f"{known.repository.partition('/')[0]}/*"}
     tag, digest = {"tag": known.tag}, {"digest": known.digest}
     registry = {"registry": REGISTRY}

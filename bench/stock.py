@@ -18,6 +18,8 @@ from registrail.storage.store import Delete, EntityStore, Operation, Replace, co
 
 FEW: Final = 2_000
 MANY: Final = 200_000
+BUSIEST: Final = "team/app-00"
+"""Of the year's repositories."""
 SETTINGS: Final = Settings(storage="sqlite:///:memory:")
 _IN_FLIGHT: Final = 4
 _EACH: Final = 10
@@ -28,13 +30,20 @@ def told(events: int) -> list[Told]:
     """A year of 200,000 events, or about so many of its reports: half of them the last ones, half spread over the rest.
 
     So the newest rows are the same, a chart of many days has as many columns, and the delivery log about as many days:
-    what a page shows is alike, and the history behind it differs.
+    what a page shows is alike, and the history behind it differs. Of what is spread, every other report is of a tag in
+    the busiest repository, so that its pages are full.
     """
     every = year(events=MANY)
     if events >= MANY:
         return every
     last, before = every[-events // 2 :], every[: -events // 2]
-    return [*before[:: max(1, 2 * len(before) // events)], *last]
+    busiest = [one for one in before if one.event.repository == BUSIEST and one.event.tag]
+    spread = {one.arrival.delivery: one for one in (*_spread(before, events // 4), *_spread(busiest, events // 4))}
+    return [*sorted(spread.values(), key=lambda one: one.arrival.received_at), *last]
+
+
+def _spread(reports: Sequence[Told], number: int) -> Sequence[Told]:
+    return reports[:: max(1, len(reports) // number)]
 
 
 def delivered(events: int, reports: Sequence[Told]) -> list[Told]:

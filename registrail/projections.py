@@ -149,6 +149,12 @@ class Activity(Protocol):
         """
         ...
 
+    async def days(
+        self, registry: str, repository: str, *, since: Instant | None = None, until: Instant | None = None
+    ) -> Sequence[str]:
+        """The names of the days of such a range on which a repository has counts: what `periods` gives, for less."""
+        ...
+
     async def page(  # noqa: PLR0913 - a range of a series has that many ends
         self,
         registry: str,

@@ -62,11 +62,17 @@ async def _indexes(journal: Journal, registry: str, deletion: Deletion) -> Seque
 
 
 async def _pushed(journal: Journal, registry: str, deletion: Deletion, day: str, at: Instant) -> set[str]:
-    page = await journal.read(registry, day, since=at.plus(-BEFORE), until=at.plus(AFTER), limit=MOST_EVENTS)
-    events = [one for one in page.events if one.event.repository == deletion.repository]
+    page = await journal.read(
+        registry,
+        day,
+        since=at.plus(-BEFORE),
+        until=at.plus(AFTER),
+        limit=MOST_EVENTS,
+        repository=deletion.repository,
+    )
     return {
         push.digest
-        for push in pushes.fold(events)
+        for push in pushes.fold(page.events)
         if push.digest
         and push.media_type in INDEXES
         and push.id > deletion.event

@@ -25,7 +25,7 @@ SIFTED: Final = 1000
 """Deletes that are looked at for one page of those that a filter admits: as many as one request gives."""
 PRESENT: Final = 250
 """Tags that are looked at, at least, for one page of those that point to something."""
-MOVEMENTS: Final = 100
+MOVEMENTS: Final = 25
 """Movements among which the one that made a tag what it was is looked for."""
 
 

@@ -101,12 +101,12 @@ class RepositorySource(JournalSource):
 
     async def _active(self, first: date, last: date, await_fold: Collection[str], budget: Budget) -> list[str]:
         """The days of a range that count, newest first."""
-        periods = await self.activity.periods(
-            self.registry, "day", repository=self.repository, since=_midnight(first), until=_midnight(last, days=1)
+        days = await self.activity.days(
+            self.registry, self.repository, since=_midnight(first), until=_midnight(last, days=1)
         )
-        budget.spend(len(periods) // MOST_AT_ONCE + 1)
+        budget.spend(len(days) // MOST_AT_ONCE + 1)
         awaiting = {day for day in await_fold if first.isoformat() <= day <= last.isoformat()}
-        return sorted({period.period for period in periods} | awaiting, reverse=True)
+        return sorted({*days} | awaiting, reverse=True)
 
 
 def _midnight(day: date, days: int = 0) -> Instant:

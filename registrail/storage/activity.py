@@ -111,6 +111,20 @@ class EntityActivity:
             after = page.after
         return found
 
+    async def days(
+        self, registry: str, repository: str, *, since: Instant | None = None, until: Instant | None = None
+    ) -> Sequence[str]:
+        """One range, of which only the numbers of events are read."""
+        start, stop = (rows.row("day", ("repository", repository), end) for end in _ends("day", since, until))
+        partition, found = keys.encode(registry), list[str]()
+        after: str | None = None
+        while True:
+            page = await self._store.scan(TABLE, partition, start=start, stop=stop, after=after, select=rows.ANY)
+            found += [_period(entity) for entity in page.entities if rows.counts(entity.properties).events]
+            after = page.after
+            if after is None:
+                return found
+
     async def page(  # noqa: PLR0913 - as in the port
         self,
         registry: str,

@@ -30,6 +30,9 @@ MOST_PACKED: Final = 720_000
 _MOST_COUNTS: Final = 640_000
 """Of them, bytes for names and numbers; there must be room for what is due."""
 _MOST_LAGS: Final = 30_000
+ANY: Final = ("events",)
+"""What tells of a row whether it counts anything at all."""
+
 _BEGINNING: Final = "0000-01-01T00:00:00.0000000Z"
 
 _Numbers = dict[str, list[int]]

@@ -54,7 +54,7 @@ class EntityHistoryLists:
     ) -> Listed[tuple[str, str, TagHistory]]:
         """One range."""
         first = keys.TAGS if repository is None else keys.tag_row(repository, prefix)
-        return await self._range(registry, first, first + _END, after, limit, _tag)
+        return await self._range(registry, first, first + _END, after, limit, _tag, select=rows.TAG)
 
     async def movements(  # noqa: PLR0913 - as in the port
         self,
@@ -77,6 +77,7 @@ class EntityHistoryLists:
             after,
             limit,
             lambda entity: rows.movement(entity.row[len(first) :], entity.properties),
+            select=rows.MOVEMENT,
         )
 
     async def digests(

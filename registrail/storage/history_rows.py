@@ -69,6 +69,22 @@ def _names(names: Names) -> Mapping[str, Value]:
     return _NONE if packed is None else {"names": len(packed) // BYTES, **split("names", packed)}
 
 
+MOVEMENT: Final = (
+    "change",
+    "digest",
+    "previous_digest",
+    "previous_event",
+    "verb",
+    "action",
+    "actor",
+    "client",
+)
+"""What lists read of a movement: all but times, which are those of its events, and names that the key has."""
+
+TAG: Final = (*MOVEMENT, "event", "last", "movements", "changes", "repository", "tag")
+"""Likewise of a tag, with the names that the key had to cut."""
+
+
 def tag_columns(repository: str, history: TagHistory) -> dict[str, Value]:
     """A tag: its newest change (or, if nothing ever changed, its newest movement), and what else happened since."""
     shown = history.change or history.last
