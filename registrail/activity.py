@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from registrail.events import RecordedEvent, content_hash
 from registrail.instants import TICKS_PER_SECOND
@@ -45,8 +45,7 @@ NO_EFFECT: Final = Effect()
 EFFECTS: Final = tuple(field.name for field in fields(Effect))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(NamedTuple):
     """Events of one repository, actor or client in one period, and what they did to the history.
 
     `pushes` to `others` are parts of `events`. `others` are blobs (which only the open-source registry reports, and
@@ -67,20 +66,16 @@ class Counts:
     images_first_seen: int = 0
     repositories_first_seen: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return add((self, other))
 
-
-METRICS: Final = tuple(field.name for field in fields(Counts))
+METRICS: Final = Counts._fields
 """Breakdowns are stored as lists in this order: new ones come last."""
 NOTHING: Final = Counts()
-_numbers = attrgetter(*METRICS)
 _effects = attrgetter(*EFFECTS)
 
 
 def add(counts: Iterable[Counts]) -> Counts:
     """The sum."""
-    return Counts(**dict(zip(METRICS, map(sum, zip(*map(_numbers, counts), strict=True)), strict=False)))
+    return Counts(*map(sum, zip(*counts, strict=True)))
 
 
 def total(counts: Mapping[Any, Counts]) -> Counts:

@@ -264,6 +264,13 @@ class HistoryLists(Protocol):
         """Row keys, repositories and tags, by repository and name; a prefix is one of tags in one repository."""
         ...
 
+    async def present(self, registry: str, repository: str, prefix: str, limit: int) -> Listed[str]:
+        """The first tags of a repository that point to something, of those whose names begin so: for less than `tags`.
+
+        Only so many are looked at: there may be fewer, and more behind.
+        """
+        ...
+
     async def movements(  # noqa: PLR0913 - a range in a list has that many ends
         self,
         registry: str,

@@ -33,6 +33,8 @@ BEHIND: Final = timedelta(minutes=5)
 """How far behind `until` it is read: what was completed before may have gone on."""
 LIKELY_EVENTS: Final = 10
 """Of a push, with those of others that come between."""
+LIKELY_OWN: Final = 5
+"""Of a push, where only events of its repository are read."""
 MOST_READ_AGAIN: Final = MOST_AT_ONCE * READS // 2
 """Events that a page leaves to be read once more by the next one, so that no push is cut."""
 
@@ -136,8 +138,10 @@ class Pushes:
             selection = _select(_found(stretch, wanted), wanted, begin, limit)
             return _is_all(selection, wanted, stretch) or (bool(selection.following) and not selection.is_blocked)
 
-        first = MOST_AT_ONCE if wanted.sifts else min(MOST_AT_ONCE, LIKELY_EVENTS * (limit + 1))
-        plan: Plan[RecordedEvent] = Plan(is_enough=is_enough, size=MOST_AT_ONCE, first=first, requests=requests)
+        likely = LIKELY_OWN if wanted.repository else LIKELY_EVENTS
+        first = MOST_AT_ONCE if wanted.sifts else min(MOST_AT_ONCE, likely * (limit + 1))
+        size = first if wanted.repository else MOST_AT_ONCE
+        plan: Plan[RecordedEvent] = Plan(is_enough=is_enough, size=size, first=first, requests=requests)
         since = wanted.since.plus(-BEFORE) if wanted.since else _BEGINNING
         until = wanted.until.plus(BEHIND) if wanted.until else None
         stretch = await self.events.read(wanted.registry, wanted.repository, since, until, start, plan)

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
-from operator import attrgetter
 from typing import Any, Final, cast
 
 from registrail.activity import DIMENSIONS, METRICS, NOTHING, Breakdown, Counts, Dimension, Grain, Subject, add
@@ -36,7 +35,6 @@ ANY: Final = ("events",)
 _BEGINNING: Final = "0000-01-01T00:00:00.0000000Z"
 
 _Numbers = dict[str, list[int]]
-_numbers = attrgetter(*METRICS)
 
 
 def row(grain: Grain, subject: Subject | None, period: str) -> str:
@@ -80,7 +78,7 @@ def sums(registry: str, period: str, breakdown: Breakdown, due: Collection[Subje
 
 def _columns(registry: str, period: str, subject: Subject, counts: Counts) -> dict[str, Value]:
     dimension, name = subject
-    numbers: dict[str, Any] = dict(zip(METRICS, _numbers(counts), strict=True))
+    numbers: dict[str, Any] = dict(zip(METRICS, counts, strict=True))
     return {"registry": registry, "grain": grain_of(period), "begins_at": _begin(period), dimension: name, **numbers}
 
 
@@ -91,7 +89,7 @@ def _begin(period: str) -> Instant:
 
 def counts(properties: Properties) -> Counts:
     """The numbers of any row; those that it has not are zero."""
-    return Counts(**{metric: cast("int", properties.get(metric, 0)) for metric in METRICS})
+    return Counts(*(cast("int", properties.get(metric, 0)) for metric in METRICS))
 
 
 def breakdown(properties: Properties) -> Breakdown:
@@ -101,7 +99,7 @@ def breakdown(properties: Properties) -> Breakdown:
     lags: dict[str, list[int]] = json.loads(zlib.decompress(packed)) if packed else {}
     return Breakdown(
         counts={
-            (dimension, name): Counts(**dict(zip(METRICS, numbers, strict=False)))
+            (dimension, name): Counts(*numbers[: len(METRICS)])
             for dimension, found in zip(DIMENSIONS, by_dimension, strict=False)
             for name, numbers in found.items()
             if numbers
@@ -141,7 +139,7 @@ def _pack(found: Mapping[Subject, Counts], due: Collection[Subject]) -> bytes:
 
 
 def _trimmed(of: Counts) -> list[int]:
-    numbers = list(_numbers(of))
+    numbers = list(of)
     while numbers and not numbers[-1]:
         numbers.pop()
     return numbers

@@ -56,6 +56,12 @@ class EntityHistoryLists:
         first = keys.TAGS if repository is None else keys.tag_row(repository, prefix)
         return await self._range(registry, first, first + _END, after, limit, _tag, select=rows.TAG)
 
+    async def present(self, registry: str, repository: str, prefix: str, limit: int) -> Listed[str]:
+        """One range, of which little is read."""
+        first = keys.tag_row(repository, prefix)
+        found = await self._range(registry, first, first + _END, None, limit, rows.read_present, select=rows.PRESENT)
+        return Listed([tag for tag in found.items if tag is not None], found.after)
+
     async def movements(  # noqa: PLR0913 - as in the port
         self,
         registry: str,

@@ -116,6 +116,17 @@ def read_tag(entity: Entity) -> tuple[str, TagHistory]:
     return _in_key("repository", repository, columns), history
 
 
+PRESENT: Final = ("digest", "changes", "tag")
+"""What is read of a tag to learn whether it points to something."""
+
+
+def read_present(entity: Entity) -> str | None:
+    """The name of a tag that points to something; None of another."""
+    columns = entity.properties
+    points = "digest" in columns and columns["changes"]
+    return _in_key("tag", entity.row.rpartition("~")[2], columns) if points else None
+
+
 def movement_columns(repository: str, tag: str, moved: Movement) -> dict[str, Value]:
     """One row of a timeline; the event's id is in the row key, and what it says of a digest follows from the rest."""
     said, previous = moved.fact, moved.previous

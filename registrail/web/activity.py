@@ -1,6 +1,5 @@
 """Counts and lags in the query API: `/api/activity`, `/api/replicas/lag`."""
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -86,7 +85,7 @@ def period_json(period: Period) -> Json:
         "repository": period.repository,
         "actor": period.actor,
         "client": period.client,
-        **asdict(period.counts),
+        **period.counts._asdict(),
     }
 
 

@@ -34,7 +34,7 @@ LOOKED_AT: Final = 200
 TIMELINES: Final = 4
 """Of tags with so many changes that their own rows do not tell them all."""
 MOVEMENTS: Final = 500
-PUSHES: Final = 200
+PUSHES: Final = 100
 PUSH_REQUESTS: Final = 3
 DELETES: Final = 10
 REFERRERS: Final = "sha256-"
@@ -126,7 +126,7 @@ async def view(query: Query, registry: str, repository: str, wanted: Wanted, now
         name, repository=repository, prefix=wanted.prefix, limit=LOOKED_AT if many else AT_ONCE
     )
     histories = [history for _, _, history in tags.items]
-    signs, all_signs = signs_in(histories), True
+    signs, all_signs = signs_in(history.tag for history in histories if history.pointer), True
     shown = [history for history in histories if reference(history.tag) is None]
     tracks = newest_first(track for track in map(track_of, shown) if track)
     by_pushes = tags.after is not None

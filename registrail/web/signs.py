@@ -5,7 +5,6 @@ from typing import Final
 
 from registrail.manifests import Kind, reference
 from registrail.query import Query
-from registrail.timeline import TagHistory
 
 SIGNS: Final = 500
 """Tags of signatures and the like that are looked at."""
@@ -16,15 +15,15 @@ Signs = Mapping[str, Sequence[Kind]]
 
 async def read_signs(query: Query, registry: str, repository: str, prefix: str) -> tuple[Signs, bool]:
     """What refers to digests, by tags that begin so, and whether that is all: one request."""
-    found = await query.lists.tags(registry, repository=repository, prefix=prefix, limit=SIGNS)
-    return signs_in(history for _, _, history in found.items), found.after is None
+    found = await query.lists.present(registry, repository, prefix, SIGNS)
+    return signs_in(found.items), found.after is None
 
 
-def signs_in(histories: Iterable[TagHistory]) -> Signs:
+def signs_in(tags: Iterable[str]) -> Signs:
     """What refers to which digest, by the tags that are there."""
     signs: dict[str, set[Kind]] = {}
-    for history in histories:
-        referred = reference(history.tag)
-        if referred and history.pointer:
+    for tag in tags:
+        referred = reference(tag)
+        if referred:
             signs.setdefault(referred[1], set()).add(referred[0])
     return {digest: sorted(kinds) for digest, kinds in signs.items()}

@@ -6,7 +6,7 @@ import random
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Self
 from urllib.parse import unquote
 
@@ -54,6 +54,7 @@ class Proxy:
         self.always: str = "none"
         self.requests = 0
         self.gate: asyncio.Barrier | None = None
+        self.serving: set[asyncio.Task[None]] = set()
         self._target = target
 
     def next(self) -> str:
@@ -61,12 +62,22 @@ class Proxy:
         self.requests += 1
         return self.faults.popleft() if self.faults else self.always
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request."""
+    def begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request, and be done with it before the test ends."""
+        task = asyncio.create_task(self._serve(reader, writer))
+        self.serving.add(task)
+        task.add_done_callback(self.serving.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        finally:
+            await _closed(writer)
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = await _message(reader)
         except asyncio.IncompleteReadError:
-            writer.close()
             return
         fault = self.next()
         if self.gate is not None:
@@ -86,14 +97,19 @@ class Proxy:
             await reader.read()  # until the other side has had enough
         else:
             writer.write(answer[: -(len(answer) // 4)] if fault == "cut" else answer)
-        writer.close()
 
     async def _forward(self, request: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._target)
         writer.write(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
         answer = await reader.read()
-        writer.close()
+        await _closed(writer)
         return answer
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def _answer(status: str, content_type: str, content: str) -> bytes:
@@ -124,9 +140,10 @@ async def proxy(azurite_connection_string: str) -> AsyncIterator[tuple[Proxy, st
 @asynccontextmanager
 async def serving(proxy: Proxy) -> AsyncIterator[int]:
     """Listen on a free port."""
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, backlog=512)
+    server = await asyncio.start_server(proxy.begin, "127.0.0.1", 0, backlog=512)
     yield server.sockets[0].getsockname()[1]
     server.close()
+    await asyncio.gather(*proxy.serving, return_exceptions=True)
 
 
 @pytest.fixture
