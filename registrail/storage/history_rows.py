@@ -1,6 +1,6 @@
 """What a row of `history` says: columns to values and back. The columns are documented in `docs/tables.md`.
 
-What the key says no column repeats, unless the key had to cut it.
+What the key says no column repeats, unless the key had to cut it. Columns name events in bytes (`keys.pack_event`).
 """
 
 import json
@@ -53,9 +53,9 @@ def repository_history(columns: Properties) -> RepositoryHistory:
     """Undo `repository_columns`."""
     return RepositoryHistory(
         repository=_text(columns, "repository"),
-        first_push=_maybe(columns, "first_push"),
-        last_push=_maybe(columns, "last_push"),
-        last_delete=_maybe(columns, "last_delete"),
+        first_push=_event(columns, "first_push"),
+        last_push=_event(columns, "last_push"),
+        last_delete=_event(columns, "last_delete"),
         clears=tuple(_read_fact(clear) for clear in _unpacked("clears", columns)),
         tags=cast("int", columns["tags"]),
         images=cast("int", columns["images"]),
@@ -90,7 +90,7 @@ def tag_columns(repository: str, history: TagHistory) -> dict[str, Value]:
     shown = history.change or history.last
     columns = movement_columns(repository, history.tag, shown)
     columns |= {
-        "event": shown.event,
+        "event": keys.pack_event(shown.event),
         "last_event_at": history.last.at,
         "movements": history.movements,
         "changes": history.changes,
@@ -104,7 +104,7 @@ def read_tag(entity: Entity) -> tuple[str, TagHistory]:
     """Undo `tag_columns`: the repository, and the tag."""
     columns = entity.properties
     _, repository, tag = entity.row.split("~")
-    shown = movement(_text(columns, "event"), columns)
+    shown = movement(keys.unpack_event(cast("bytes", columns["event"])), columns)
     last = _maybe(columns, "last")
     history = TagHistory(
         tag=_in_key("tag", tag, columns),
@@ -136,7 +136,7 @@ def movement_columns(repository: str, tag: str, moved: Movement) -> dict[str, Va
         change=moved.change,
         digest=moved.digest,
         previous_digest=previous.digest if previous else None,
-        previous_event=previous.event if previous else None,
+        previous_event=_packed_event(previous.event if previous else None),
         previous_at=time_of(previous.event) if previous else None,
         verb=None if said.verb == "push" else said.verb,
         action=said.action,
@@ -147,7 +147,7 @@ def movement_columns(repository: str, tag: str, moved: Movement) -> dict[str, Va
 
 def movement(event: str, columns: Properties) -> Movement:
     """Undo `movement_columns`."""
-    previous = _maybe(columns, "previous_event")
+    previous = _event(columns, "previous_event")
     verb = columns.get("verb", "push")
     return Movement(
         fact=Fact(
@@ -172,9 +172,9 @@ def digest_columns(repository: str, history: DigestHistory) -> dict[str, Value]:
     return _known(
         **_if_cut(repository=repository, digest=history.digest),
         media_type=media_type.value if media_type else None,
-        media_type_by=media_type.event if media_type and media_type.event != first_event else None,
+        media_type_by=_packed_event(media_type.event) if media_type and media_type.event != first_event else None,
         size=size.value if size else None,
-        size_by=size.event if size and size.event != first_event else None,
+        size_by=_packed_event(size.event) if size and size.event != first_event else None,
         **_sighting("first", first),
         last_push_at=last.at if last else None,
         deleted_at=time_of(min(history.removals)) if history.removals else None,
@@ -195,8 +195,8 @@ def read_digest(entity: Entity) -> tuple[str, DigestHistory]:
     history = DigestHistory(
         digest=_in_key("digest", digest, columns),
         pushes=tuple(pushes),
-        media_type=None if media_type is None else Told(_maybe(columns, "media_type_by") or first_event, media_type),
-        size=None if size is None else Told(_maybe(columns, "size_by") or first_event, size),
+        media_type=None if media_type is None else Told(_event(columns, "media_type_by") or first_event, media_type),
+        size=None if size is None else Told(_event(columns, "size_by") or first_event, size),
         removals={removal.fact.event: removal for removal in removals},
     )
     return _in_key("repository", repository, columns), history
@@ -208,7 +208,7 @@ def hold_columns(repository: str, tag: str, hold: Hold) -> dict[str, Value]:
         **_if_cut(repository=repository, tag=tag, digest=hold.digest),
         since=time_of(hold.begin),
         until=time_of(hold.end) if hold.end else None,
-        ended_by=hold.end,
+        ended_by=_packed_event(hold.end),
     )
 
 
@@ -216,7 +216,7 @@ def read_hold(entity: Entity) -> tuple[str, str, Hold]:
     """Undo `hold_columns`: repository, tag, and the rest. The event with which it began ends the row key."""
     columns = entity.properties
     _, digest, repository, tag, _, _ = entity.row.split("~")
-    hold = Hold(_in_key("digest", digest, columns), entity.row[-EVENT_LENGTH:], _maybe(columns, "ended_by"))
+    hold = Hold(_in_key("digest", digest, columns), entity.row[-EVENT_LENGTH:], _event(columns, "ended_by"))
     return _in_key("repository", repository, columns), _in_key("tag", tag, columns), hold
 
 
@@ -286,16 +286,26 @@ def _maybe(columns: Properties, name: str) -> str | None:
     return cast("str | None", columns.get(name))
 
 
+def _packed_event(event: str | None) -> bytes | None:
+    return None if event is None else keys.pack_event(event)
+
+
+def _event(columns: Properties, name: str) -> str | None:
+    """An event that a column names."""
+    packed = columns.get(name)
+    return None if packed is None else keys.unpack_event(cast("bytes", packed))
+
+
 def _moment(name: str, event: str | None) -> Mapping[str, Value]:
     """An event, with its time for people."""
-    return {name: event, f"{name}_at": time_of(event)} if event else _NONE
+    return {name: keys.pack_event(event), f"{name}_at": time_of(event)} if event else _NONE
 
 
 def _sighting(name: str, sighting: Sighting | None) -> dict[str, Value]:
     if sighting is None:
         return {}
     columns: dict[str, Value | None] = {
-        f"{name}_push": sighting.event,
+        f"{name}_push": keys.pack_event(sighting.event),
         f"{name}_push_at": sighting.at,
         f"{name}_actor": sighting.actor,
         f"{name}_client": sighting.client,
@@ -304,7 +314,7 @@ def _sighting(name: str, sighting: Sighting | None) -> dict[str, Value]:
 
 
 def _read_sighting(name: str, columns: Properties) -> Sighting | None:
-    event = _maybe(columns, f"{name}_push")
+    event = _event(columns, f"{name}_push")
     return Sighting(event, _maybe(columns, f"{name}_actor"), _maybe(columns, f"{name}_client")) if event else None
 
 

@@ -22,6 +22,8 @@ UNDATED: Final = "undated"
 ALL: Final = "*"
 """In place of a repository, for the sum of all."""
 
+_BYTES_OF_TIME: Final = 8
+
 _SPECIAL = re.compile(r"[^A-Za-z0-9._:@-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 
@@ -74,6 +76,17 @@ def event_partition(registry: str, day: str) -> str:
 def event_row(occurred_at: Instant, content: str) -> str:
     """Of a dated event: newest first, then by content hash."""
     return join(occurred_at.inverted, content)
+
+
+def pack_event(row: str) -> bytes:
+    """The row key of a dated event in 24 bytes instead of 52 characters: the inverted time in 8, the hash in 16."""
+    time, content = row.split("~")
+    return int(time).to_bytes(_BYTES_OF_TIME) + bytes.fromhex(content)
+
+
+def unpack_event(packed: bytes) -> str:
+    """Undo `pack_event`."""
+    return f"{int.from_bytes(packed[:_BYTES_OF_TIME]):019d}~{packed[_BYTES_OF_TIME:].hex()}"
 
 
 def undated_row(content: str, arrival: str) -> str:

@@ -129,8 +129,8 @@ async def test_a_tag_is_created_moved_repeated_and_removed() -> None:
     assert rows["repository~app"]["images"] == 2
     assert rows[f"delete~{events[-1].id}"]["actor"] == "bob"
     assert rows[f"delete~{events[-1].id}"]["removed"] == 1
-    assert rows[f"delete~{events[-1].id}"]["first_push"] == events[2].id
-    assert rows[f"delete~{events[-1].id}"]["last_push"] == events[5].id
+    assert rows[f"delete~{events[-1].id}"]["first_push"] == keys.pack_event(events[2].id)
+    assert rows[f"delete~{events[-1].id}"]["last_push"] == keys.pack_event(events[5].id)
 
 
 async def test_a_late_push_corrects_what_came_after_it() -> None:

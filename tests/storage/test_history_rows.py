@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from registrail.dossier import DigestHistory, Sighting
+from registrail.dossier import Deletion, DigestHistory, RepositoryHistory, Sighting, Told
 from registrail.instants import Instant
 from registrail.storage import history_rows as rows
 from registrail.storage import keys
 from registrail.storage.store import Entity, Value
-from registrail.timeline import Change, Fact, Hold, Movement, Pointer, TagHistory, Verb
+from registrail.timeline import Change, Fact, Hold, Movement, Pointer, TagHistory, Verb, time_of
 
 EVENT = f"{Instant.parse('2026-03-01T12:00:00Z').inverted}~{'a' * 32}"
 EARLIER = f"{Instant.parse('2026-02-01T12:00:00Z').inverted}~{'b' * 32}"
@@ -67,3 +67,33 @@ def test_what_an_event_said_comes_back(verb: Verb, change: Change, named: str | 
     )
     moved = Movement(fact=fact, change=change, digest=digest, previous=Pointer("sha256:b", EARLIER))
     assert rows.movement(EVENT, chosen(rows.movement_columns("app", "v1", moved), rows.MOVEMENT)) == moved
+
+
+def test_columns_name_events_in_bytes() -> None:
+    """With the times of those that people look for beside them; both come back."""
+    first, last, late = Sighting(EARLIER, "ann", "docker"), Sighting(EVENT, "bob", None), "0" * 19 + "~" + "c" * 32
+    digest = DigestHistory(
+        digest="sha256:a", pushes=(first, last), media_type=Told(EVENT, "m"), size=Told(EARLIER, 7), removals={}
+    )
+    columns = rows.digest_columns("app", digest)
+    assert (columns["first_push"], columns["media_type_by"]) == (keys.pack_event(EARLIER), keys.pack_event(EVENT))
+    assert "size_by" not in columns  # the first push tells it
+    assert rows.read_digest(entity(keys.digest_row("sha256:a", "app"), columns)) == ("app", digest)
+    known = RepositoryHistory(repository="app", first_push=EARLIER, last_push=EVENT, last_delete=late)
+    columns = rows.repository_columns(known)
+    assert (columns["last_push"], columns["last_push_at"]) == (keys.pack_event(EVENT), time_of(EVENT))
+    assert rows.repository_history(columns) == known
+    dossier = Deletion(
+        event=late,
+        action="delete",
+        repository="app",
+        digest="sha256:a",
+        tag=None,
+        actor=None,
+        client=None,
+        first=first,
+        last=last,
+    )
+    columns = rows.deletion_columns(dossier)
+    assert (columns["first_push"], columns["last_push"]) == (keys.pack_event(EARLIER), keys.pack_event(EVENT))
+    assert rows.read_deletion(late, columns) == dossier
