@@ -15,8 +15,9 @@ from azure.data.tables import TableServiceClient
 
 from registrail.events import RecordedEvent
 from registrail.instants import Instant
+from registrail.storage import keys
 from registrail.storage.entities import recorded_event
-from torture.oracle import ALL, Cell, Identity, cells, identity
+from torture.oracle import ALL, COLUMNS, Cell, Identity, cells, identity
 from torture.retrace import retrace
 
 Rows = Callable[[str], Iterator[Mapping[str, Any]]]
@@ -67,20 +68,32 @@ def _plain(value: Any) -> Any:
 
 def stored_events(rows: Rows) -> list[Identity]:
     """The table `events`."""
-    return [identity(row) for row in rows("events")]
+    return [identity({"registry": _registry(row), **row}) for row in rows("events")]
 
 
 def stored_counts(rows: Rows) -> list[tuple[Cell, int]]:
     """The table `activity` but for actors and clients, whose names no identity has.
 
-    The period is the last part of a row's key, and the first says the grain.
+    A row's key says the grain, whose numbers they are, and the period; numbers that are zero have no column.
     """
-    found = [{**row, "period": row["RowKey"].rpartition("~")[2]} for row in rows("activity") if row.get("repository")]
-    strange = [row["RowKey"] for row in found if row["RowKey"].split("~")[0] != row["grain"]]
-    if strange:
-        message = f"rows of the table activity contradict their keys: {strange[:5]}"
-        raise ValueError(message)
-    return list(cells({**row, "repository": None if row["repository"] == ALL else row["repository"]} for row in found))
+    return list(cells(_counted(row) for row in rows("activity") if _subject(row) == ALL or ALL not in _subject(row)))
+
+
+def _subject(row: Mapping[str, Any]) -> str:
+    return str(row["RowKey"].split("~")[1])
+
+
+def _counted(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row as the API would tell it."""
+    grain, subject, period = row["RowKey"].split("~")
+    repository = None if subject == ALL else row.get("repository") or keys.decode(subject)
+    place = {"registry": keys.decode(row["PartitionKey"]), "grain": grain, "period": period, "repository": repository}
+    return {**dict.fromkeys(COLUMNS, 0), **row, **place}
+
+
+def _registry(row: Mapping[str, Any]) -> str:
+    """Of an event, by the key of its partition."""
+    return keys.decode(row["PartitionKey"].rpartition("~")[0])
 
 
 def stored_marks(rows: Rows) -> list[str]:
@@ -97,7 +110,8 @@ async def retraced_history(rows: Rows) -> dict[str, str]:
     """The table `history` as it should be: the events of the table `events`, traced from scratch in their order."""
     by_registry: dict[str, list[RecordedEvent]] = defaultdict(list)
     for row in rows("events"):
-        recorded = recorded_event(row["RowKey"], {name: _instant(value) for name, value in row.items()})
+        told = {name: _instant(value) for name, value in row.items()}
+        recorded = recorded_event(row["PartitionKey"], row["RowKey"], told)
         by_registry[recorded.event.registry].append(recorded)
     found: dict[str, str] = {}
     for registry, events in by_registry.items():

@@ -3,6 +3,8 @@
 The row of *all* (`*`) carries the breakdown: zlib-compressed JSON, a list of three objects (repositories, actors and
 clients by name, each with its numbers in the order of METRICS, zeros at the end left out) and of a text with one
 character for each of their names, `1` where the subject's own row is due. Older rows have one object, of repositories.
+
+What the key says no column repeats, unless the key had to cut it, and numbers that are zero have none either.
 """
 
 import json
@@ -55,7 +57,7 @@ def grain_of(period: str) -> Grain:
 
 def single(registry: str, period: str, subject: Subject, counts: Counts) -> Properties:
     """The row of one repository, actor or client."""
-    return _columns(registry, period, subject, counts)
+    return {**_columns(registry, period, counts), **keys.if_cut(*subject)}
 
 
 def sums(registry: str, period: str, breakdown: Breakdown, due: Collection[Subject], now: Instant) -> dict[str, Value]:
@@ -68,7 +70,7 @@ def sums(registry: str, period: str, breakdown: Breakdown, due: Collection[Subje
     if len(packed) > MOST_PACKED:
         packed = _pack(breakdown.counts, breakdown.counts.keys() & set(due))
     return {
-        **_columns(registry, period, ("repository", keys.ALL), breakdown.total),
+        **_columns(registry, period, breakdown.total),
         **split("breakdown", packed),
         **(split("lags", _pack_lags(breakdown.lags)) if breakdown.lags else {}),
         "repositories": len(breakdown.of("repository")),
@@ -76,10 +78,9 @@ def sums(registry: str, period: str, breakdown: Breakdown, due: Collection[Subje
     }
 
 
-def _columns(registry: str, period: str, subject: Subject, counts: Counts) -> dict[str, Value]:
-    dimension, name = subject
-    numbers: dict[str, Any] = dict(zip(METRICS, counts, strict=True))
-    return {"registry": registry, "grain": grain_of(period), "begins_at": _begin(period), dimension: name, **numbers}
+def _columns(registry: str, period: str, counts: Counts) -> dict[str, Value]:
+    numbers = {metric: number for metric, number in zip(METRICS, counts, strict=True) if number}
+    return {**keys.if_cut("registry", registry), "begins_at": _begin(period), **numbers}
 
 
 @lru_cache(maxsize=1000)

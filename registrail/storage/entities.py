@@ -9,9 +9,12 @@ from typing import Final, cast
 
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import Instant
+from registrail.storage import keys
 from registrail.storage.store import Properties, Value
 
-_EVENT_COLUMNS: Final = tuple(field.name for field in fields(RegistryEvent) if field.name != "region")
+_ELSEWHERE: Final = {"registry", "region"}
+"""The key of the partition has the registry, and each region has a column of its own."""
+_EVENT_COLUMNS: Final = tuple(field.name for field in fields(RegistryEvent) if field.name not in _ELSEWHERE)
 _values = attrgetter(*_EVENT_COLUMNS)
 _SEEN: Final = "seen_"
 _REGION: Final = "region_"
@@ -20,8 +23,7 @@ _DELIVERY: Final = "delivery_"
 
 def event_properties(event: RegistryEvent, arrival: Arrival) -> dict[str, Value]:
     """The columns that one arrival contributes; what it does not know it does not touch."""
-    columns = zip(_EVENT_COLUMNS, _values(event), strict=True)
-    known: dict[str, Value] = {name: value for name, value in columns if value is not None}
+    known = _columns_of(event)
     sender = _column(arrival.sender)
     known[_SEEN + sender] = arrival.received_at
     known[_DELIVERY + sender] = arrival.delivery
@@ -32,21 +34,28 @@ def event_properties(event: RegistryEvent, arrival: Arrival) -> dict[str, Value]
 
 def recorded_properties(recorded: RecordedEvent) -> dict[str, Value]:
     """All columns of a row of `events`: undoes `recorded_event`."""
-    columns = zip(_EVENT_COLUMNS, _values(recorded.event), strict=True)
-    known: dict[str, Value] = {name: value for name, value in columns if value is not None}
+    known = _columns_of(recorded.event)
     known |= {_SEEN + sender: seen for sender, seen in recorded.seen.items()}
     known |= {_DELIVERY + sender: delivery for sender, delivery in recorded.deliveries.items()}
     return known | {_REGION + region: seen for region, seen in recorded.regions.items()}
 
 
-def recorded_event(row: str, properties: Properties) -> RecordedEvent:
+def _columns_of(event: RegistryEvent) -> dict[str, Value]:
+    """What the event itself says; its registry only if the key cannot."""
+    columns = zip(_EVENT_COLUMNS, _values(event), strict=True)
+    known: dict[str, Value] = {name: value for name, value in columns if value is not None}
+    return known | keys.if_cut("registry", event.registry)
+
+
+def recorded_event(partition: str, row: str, properties: Properties) -> RecordedEvent:
     """Read a row of `events`, merged from all its arrivals."""
     regions = _with_prefix(_REGION, properties)
     first_region = min(regions, key=lambda name: (regions[name], name), default=None)
     columns = {name: properties[name] for name in _EVENT_COLUMNS if name in properties}
+    registry = properties.get("registry") or keys.registry_of(partition)
     return RecordedEvent(
         id=row,
-        event=RegistryEvent(**columns, region=first_region),  # type: ignore[arg-type]  # as event_properties wrote them
+        event=RegistryEvent(**columns, registry=registry, region=first_region),  # type: ignore[arg-type]  # as written
         seen=_with_prefix(_SEEN, properties),
         regions=regions,
         deliveries=cast("dict[str, str]", _columns(_DELIVERY, properties)),

@@ -104,7 +104,7 @@ class EntityJournal:
             limit=limit,
             having=("repository", repository) if repository and len(repository) <= _LONGEST_ASKED else None,
         )
-        events = [recorded_event(entity.row, entity.properties) for entity in page.entities]
+        events = [recorded_event(entity.partition, entity.row, entity.properties) for entity in page.entities]
         wanted = [one for one in events if repository in {None, one.event.repository}]
         return EventPage(wanted, page.after)
 

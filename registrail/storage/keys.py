@@ -68,9 +68,24 @@ def is_cut(text: str, longest: int) -> bool:
     return "==" in encode(text, longest)
 
 
+def if_cut(name: str, text: str, longest: int = LONGEST_PART) -> dict[str, str]:
+    """The column that a text needs, as it cannot be read from the part of a key that it makes; else none."""
+    return {name: text} if is_cut(text, longest) else {}
+
+
 def event_partition(registry: str, day: str) -> str:
     """Of the table `events`; `day` is `YYYY-MM-DD` or `undated`."""
     return join(encode(registry), day)
+
+
+@lru_cache(maxsize=1000)
+def registry_of(partition: str) -> str:
+    """The registry that an `event_partition` names.
+
+    Raises:
+        ValueError: it was cut.
+    """
+    return decode(partition.rpartition("~")[0])
 
 
 def event_row(occurred_at: Instant, content: str) -> str:

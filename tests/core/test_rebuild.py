@@ -40,7 +40,7 @@ async def rows(store: EntityStore) -> Rows:
     for entity in await scan_all(store, "history", REGISTRY):
         found["history", entity.row] = entity.properties
     for entity in await scan_all(store, "activity", REGISTRY):
-        if entity.properties.get("events") == 0:
+        if "events" not in entity.properties:
             continue  # late events took everything away that it counted
         told = {name: value for name, value in entity.properties.items() if not name.startswith(OWN)}
         packed = {"breakdown": breakdown(entity.properties)} if "breakdown_0" in entity.properties else {}

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import LAST_TICK, Instant
+from registrail.storage import keys
 from registrail.storage.entities import event_properties, joined, recorded_event, split
 
 NOON = Instant.parse("2026-06-15T12:00:00Z")
@@ -34,6 +35,7 @@ FULL = RegistryEvent(
     connected_registry="edge",
     region="westeurope",
 )
+PARTITION = keys.event_partition(FULL.registry, "2026-06-15")
 EVENTS = st.builds(
     RegistryEvent,
     action=st.text(min_size=1),
@@ -58,7 +60,6 @@ def test_columns_are_a_contract() -> None:
     """People query these names; times are times and numbers are numbers."""
     assert event_properties(FULL, arrival()) == {
         "action": "push",
-        "registry": "r.azurecr.io",
         "repository": "team/app",
         "tag": "v1",
         "digest": "sha256:1",
@@ -87,7 +88,6 @@ def test_what_is_not_known_has_no_column() -> None:
     event = RegistryEvent(action="push", registry="r", repository="a")
     assert event_properties(event, arrival()) == {
         "action": "push",
-        "registry": "r",
         "repository": "a",
         "seen_acr": NOON,
         "delivery_acr": "acr~1",
@@ -96,9 +96,12 @@ def test_what_is_not_known_has_no_column() -> None:
 
 @given(EVENTS, INSTANTS)
 @example(FULL, NOON)
+@example(replace(FULL, registry="r" * 300), NOON)
+@example(replace(FULL, registry="a/b~c:5000"), NOON)
 def test_events_come_back(event: RegistryEvent, at: Instant) -> None:
     """A row that has seen one arrival is that arrival's event."""
-    found = recorded_event("id", event_properties(event, arrival(received_at=at)))
+    partition = keys.event_partition(event.registry, "2026-06-15")
+    found = recorded_event(partition, "id", event_properties(event, arrival(received_at=at)))
     assert found == RecordedEvent(
         id="id",
         event=event,
@@ -112,7 +115,7 @@ def test_merged_arrivals() -> None:
     """All senders and regions are there; the event happened in the region that told first, and arrived then."""
     other = replace(FULL, region="eastus")
     row = event_properties(other, arrival("eventgrid", LATER)) | event_properties(FULL, arrival())
-    found = recorded_event("id", row)
+    found = recorded_event(PARTITION, "id", row)
     assert found.seen == {"acr": NOON, "eventgrid": LATER}
     assert found.regions == {"westeurope": NOON, "eastus": LATER}
     assert found.deliveries == {"acr": "acr~1", "eventgrid": "eventgrid~1"}
@@ -122,7 +125,7 @@ def test_merged_arrivals() -> None:
 def test_regions_that_told_at_the_same_time() -> None:
     """The alphabet decides, so that a reader sees the same every time."""
     row = event_properties(FULL, arrival()) | event_properties(replace(FULL, region="eastus"), arrival())
-    assert recorded_event("id", row).event.region == "eastus"
+    assert recorded_event(PARTITION, "id", row).event.region == "eastus"
 
 
 def test_names_of_columns_are_identifiers() -> None:
