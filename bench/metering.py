@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from azure.data.tables import EntityProperty
 from azure.data.tables.aio import TableServiceClient
@@ -95,7 +96,7 @@ def _size(value: object) -> int:
         return _TEXT + _CHARACTER * (len(value.encode("utf-16-le")) // 2)
     if isinstance(value, bytes):
         return _TEXT + len(value)
-    return {bool: 1, int: 4, float: 8}[type(value)] if not isinstance(value, datetime) else 8
+    return {bool: 1, int: 4, float: 8, UUID: 16}[type(value)] if not isinstance(value, datetime) else 8
 
 
 def _kind(method: str, target: str) -> str:

@@ -39,6 +39,8 @@ def _recorded(found: Mapping[str, Any]) -> RecordedEvent:
     size = found["size"]
     if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
         raise TypeError("'size' is no whole number")
+    if found["seen"].keys() != found["deliveries"].keys():
+        raise ValueError("'seen' and 'deliveries' name different senders")
     event = RegistryEvent(**columns, occurred_at=None if at is None else Instant.parse(at), size=size)
     return RecordedEvent(
         id=_text(found["id"]),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
@@ -57,7 +58,9 @@ def azurite_rows(connection_string: str) -> Rows:
 
 
 def _plain(value: Any) -> Any:
-    """Whole numbers come wrapped; times as a datetime that remembers all digits."""
+    """Whole numbers come wrapped; times as a datetime that remembers all digits; GUIDs not as texts."""
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Instant):

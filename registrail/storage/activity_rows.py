@@ -5,6 +5,7 @@ clients by name, each with its numbers in the order of METRICS, zeros at the end
 character for each of their names, `1` where the subject's own row is due. Older rows have one object, of repositories.
 
 What the key says no column repeats, unless the key had to cut it, and numbers that are zero have none either.
+There is a row for each minute with events, so slots have nothing besides their numbers and the breakdown.
 """
 
 import json
@@ -69,18 +70,20 @@ def sums(registry: str, period: str, breakdown: Breakdown, due: Collection[Subje
     packed = _pack(breakdown.counts, due)
     if len(packed) > MOST_PACKED:
         packed = _pack(breakdown.counts, breakdown.counts.keys() & set(due))
-    return {
+    columns = {
         **_columns(registry, period, breakdown.total),
         **split("breakdown", packed),
         **(split("lags", _pack_lags(breakdown.lags)) if breakdown.lags else {}),
-        "repositories": len(breakdown.of("repository")),
-        "folded_at": now,
     }
+    if grain_of(period) != "slot":
+        columns |= {"repositories": len(breakdown.of("repository")), "folded_at": now}
+    return columns
 
 
 def _columns(registry: str, period: str, counts: Counts) -> dict[str, Value]:
     numbers = {metric: number for metric, number in zip(METRICS, counts, strict=True) if number}
-    return {**keys.if_cut("registry", registry), "begins_at": _begin(period), **numbers}
+    begin: Properties = {} if grain_of(period) == "slot" else {"begins_at": _begin(period)}
+    return {**keys.if_cut("registry", registry), **begin, **numbers}
 
 
 @lru_cache(maxsize=1000)

@@ -16,14 +16,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from registrail.instants import Instant
-from registrail.storage.store import Entity, Properties, Value
+from registrail.storage.store import Entity, Guid, Properties, Value
 
 _TYPE: Final = "@odata.type"
 _DIGITS: Final = 9
 """Of seconds and their fraction: units of 100 ns."""
 
 _Plain = str | bool
-"""What JSON says by itself."""
+"""What JSON says by itself; a Guid, which it does not, is read as one."""
 
 _as_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
@@ -32,7 +32,9 @@ def to_json(partition: str, row: str, properties: Properties) -> str:
     """The JSON of an entity, in ASCII."""
     columns: dict[str, str | bool | float] = {"PartitionKey": partition, "RowKey": row}
     for name, value in properties.items():
-        if isinstance(value, _Plain):
+        if isinstance(value, Guid):
+            columns[name + _TYPE], columns[name] = "Edm.Guid", value
+        elif isinstance(value, _Plain):
             columns[name] = value
         elif isinstance(value, int):
             columns[name + _TYPE], columns[name] = "Edm.Int64", str(value)

@@ -10,12 +10,14 @@ from typing import Final, cast
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import Instant
 from registrail.storage import keys
-from registrail.storage.store import Properties, Value
+from registrail.storage.store import Guid, Properties, Value
 
 _ELSEWHERE: Final = {"registry", "region"}
 """The key of the partition has the registry, and each region has a column of its own."""
 _EVENT_COLUMNS: Final = tuple(field.name for field in fields(RegistryEvent) if field.name not in _ELSEWHERE)
 _values = attrgetter(*_EVENT_COLUMNS)
+_GUIDS: Final = ("event_id", "request_id")
+_GUID: Final = re.compile("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _SEEN: Final = "seen_"
 _REGION: Final = "region_"
 _DELIVERY: Final = "delivery_"
@@ -26,7 +28,7 @@ def event_properties(event: RegistryEvent, arrival: Arrival) -> dict[str, Value]
     known = _columns_of(event)
     sender = _column(arrival.sender)
     known[_SEEN + sender] = arrival.received_at
-    known[_DELIVERY + sender] = arrival.delivery
+    known[_DELIVERY + sender] = _end_of(arrival.delivery, sender, arrival.received_at)
     if event.region is not None:
         known[_REGION + _column(event.region)] = arrival.received_at
     return known
@@ -36,7 +38,10 @@ def recorded_properties(recorded: RecordedEvent) -> dict[str, Value]:
     """All columns of a row of `events`: undoes `recorded_event`."""
     known = _columns_of(recorded.event)
     known |= {_SEEN + sender: seen for sender, seen in recorded.seen.items()}
-    known |= {_DELIVERY + sender: delivery for sender, delivery in recorded.deliveries.items()}
+    known |= {
+        _DELIVERY + sender: _end_of(delivery, sender, recorded.seen.get(sender))
+        for sender, delivery in recorded.deliveries.items()
+    }
     return known | {_REGION + region: seen for region, seen in recorded.regions.items()}
 
 
@@ -44,7 +49,21 @@ def _columns_of(event: RegistryEvent) -> dict[str, Value]:
     """What the event itself says; its registry only if the key cannot."""
     columns = zip(_EVENT_COLUMNS, _values(event), strict=True)
     known: dict[str, Value] = {name: value for name, value in columns if value is not None}
+    for name in _GUIDS:
+        if name in known and _GUID.fullmatch(cast("str", known[name])):
+            known[name] = Guid(known[name])
     return known | keys.if_cut("registry", event.registry)
+
+
+def _end_of(delivery: str, sender: str, at: Instant | None) -> str:
+    """Of the id of a delivery what `seen_{sender}` does not say: `~` and the end; all of it if it is another's."""
+    told = f"{sender}~{at.inverted}" if at else ""
+    return delivery[len(told) :] if told and delivery.startswith(f"{told}~") else delivery
+
+
+def _whole(end: str, sender: str, at: Instant | None) -> str:
+    """Undo `_end_of`."""
+    return f"{sender}~{at.inverted}{end}" if at and end.startswith("~") else end
 
 
 def recorded_event(partition: str, row: str, properties: Properties) -> RecordedEvent:
@@ -52,13 +71,15 @@ def recorded_event(partition: str, row: str, properties: Properties) -> Recorded
     regions = _with_prefix(_REGION, properties)
     first_region = min(regions, key=lambda name: (regions[name], name), default=None)
     columns = {name: properties[name] for name in _EVENT_COLUMNS if name in properties}
+    seen = _with_prefix(_SEEN, properties)
+    ends = cast("Mapping[str, str]", _columns(_DELIVERY, properties))
     registry = properties.get("registry") or keys.registry_of(partition)
     return RecordedEvent(
         id=row,
         event=RegistryEvent(**columns, registry=registry, region=first_region),  # type: ignore[arg-type]  # as written
-        seen=_with_prefix(_SEEN, properties),
+        seen=seen,
         regions=regions,
-        deliveries=cast("dict[str, str]", _columns(_DELIVERY, properties)),
+        deliveries={sender: _whole(end, sender, seen.get(sender)) for sender, end in ends.items()},
     )
 
 

@@ -89,15 +89,15 @@ def tag_columns(repository: str, history: TagHistory) -> dict[str, Value]:
     """A tag: its newest change (or, if nothing ever changed, its newest movement), and what else happened since."""
     shown = history.change or history.last
     columns = movement_columns(repository, history.tag, shown)
-    columns |= {
-        "event": keys.pack_event(shown.event),
-        "last_event_at": history.last.at,
-        "movements": history.movements,
-        "changes": history.changes,
-    }
+    columns["event"] = keys.pack_event(shown.event)
+    columns |= {name: number for name, number in _numbers(history).items() if number != 1}
     if history.last != shown:
-        columns["last"] = _dump(_compact(history.last))
+        columns |= {"last": _dump(_compact(history.last)), "last_event_at": history.last.at}
     return columns
+
+
+def _numbers(history: TagHistory) -> Mapping[str, int]:
+    return {"movements": history.movements, "changes": history.changes}
 
 
 def read_tag(entity: Entity) -> tuple[str, TagHistory]:
@@ -110,8 +110,8 @@ def read_tag(entity: Entity) -> tuple[str, TagHistory]:
         tag=_in_key("tag", tag, columns),
         last=_read_compact(json.loads(last)) if last else shown,
         change=shown if shown.changed else None,
-        movements=cast("int", columns["movements"]),
-        changes=cast("int", columns["changes"]),
+        movements=cast("int", columns.get("movements", 1)),
+        changes=cast("int", columns.get("changes", 1)),
     )
     return _in_key("repository", repository, columns), history
 
@@ -123,7 +123,7 @@ PRESENT: Final = ("digest", "changes", "tag")
 def read_present(entity: Entity) -> str | None:
     """The name of a tag that points to something; None of another."""
     columns = entity.properties
-    points = "digest" in columns and columns["changes"]
+    points = "digest" in columns and columns.get("changes", 1)
     return _in_key("tag", entity.row.rpartition("~")[2], columns) if points else None
 
 
@@ -139,7 +139,7 @@ def movement_columns(repository: str, tag: str, moved: Movement) -> dict[str, Va
         previous_event=_packed_event(previous.event if previous else None),
         previous_at=time_of(previous.event) if previous else None,
         verb=None if said.verb == "push" else said.verb,
-        action=said.action,
+        action=None if said.action == "push" else said.action,
         actor=said.actor,
         client=said.client,
     )
@@ -153,7 +153,7 @@ def movement(event: str, columns: Properties) -> Movement:
         fact=Fact(
             event=event,
             verb=cast("Any", verb),
-            action=_text(columns, "action"),
+            action=_maybe(columns, "action") or "push",
             digest=_maybe(columns, {"push": "digest", "delete": "previous_digest"}.get(cast("str", verb), "")),
             actor=_maybe(columns, "actor"),
             client=_maybe(columns, "client"),
@@ -168,7 +168,7 @@ def digest_columns(repository: str, history: DigestHistory) -> dict[str, Value]:
     """A digest."""
     first, last, media_type, size = history.first, history.last, history.media_type, history.size
     first_event = first.event if first else None
-    pushes = [list(sighting) for sighting in history.pushes] if len(history.pushes) > 1 else []
+    pushes = [list(sighting) for sighting in history.pushes[1:]]
     return _known(
         **_if_cut(repository=repository, digest=history.digest),
         media_type=media_type.value if media_type else None,
@@ -176,7 +176,7 @@ def digest_columns(repository: str, history: DigestHistory) -> dict[str, Value]:
         size=size.value if size else None,
         size_by=_packed_event(size.event) if size and size.event != first_event else None,
         **_sighting("first", first),
-        last_push_at=last.at if last else None,
+        last_push_at=last.at if last and last != first else None,
         deleted_at=time_of(min(history.removals)) if history.removals else None,
         **_packed("pushes", pushes),
         **_packed("removals", [_removal(history.removals[event]) for event in sorted(history.removals)]),
@@ -188,7 +188,8 @@ def read_digest(entity: Entity) -> tuple[str, DigestHistory]:
     columns = entity.properties
     _, digest, repository = entity.row.split("~")
     first = _read_sighting("first", columns)
-    pushes = [Sighting(*one) for one in _unpacked("pushes", columns)] or ([first] if first else [])
+    pushes = [first] if first else []
+    pushes += [Sighting(*one) for one in _unpacked("pushes", columns)]
     first_event = first.event if first else ""
     media_type, size = _maybe(columns, "media_type"), cast("int | None", columns.get("size"))
     removals = [_read_removal(one) for one in _unpacked("removals", columns)]

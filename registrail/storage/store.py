@@ -8,6 +8,16 @@ from typing import Final, Protocol, TypedDict, Unpack
 from registrail.errors import ConflictError
 from registrail.instants import Instant
 
+
+class Guid(str):
+    """A text of the form `01234567-89ab-cdef-0123-456789abcdef`, in lower case, which need not be kept as a text.
+
+    Table Storage takes a fifth of the bytes for it. Read, it is a plain `str`.
+    """
+
+    __slots__ = ()
+
+
 Value = str | bool | int | float | bytes | Instant
 Properties = Mapping[str, Value]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
@@ -34,5 +35,5 @@ async def test_a_tick_with_nothing_new_is_one_request(fresh: str) -> None:
 
 def test_an_entity_is_as_large_as_the_formula_says() -> None:
     """4 bytes, keys, and for each column 8, its name and its value; texts in UTF-16."""
-    entity = {"PartitionKey": "p", "RowKey": "row", "text": "abc", "flag": True, "packed": b"12345"}
-    assert entity_bytes(entity) == 4 + 2 * 4 + (8 + 8 + 4 + 6) + (8 + 8 + 1) + (8 + 12 + 4 + 5)
+    entity = {"PartitionKey": "p", "RowKey": "row", "text": "abc", "flag": True, "packed": b"12345", "id": UUID(int=1)}
+    assert entity_bytes(entity) == 4 + 2 * 4 + (8 + 8 + 4 + 6) + (8 + 8 + 1) + (8 + 12 + 4 + 5) + (8 + 4 + 16)

@@ -76,6 +76,7 @@ def test_importing_again_changes_nothing(source: Path, backup: Path, tmp_path: P
         ({"tag": "other"}, "lines 1 to 3 have an event that is not as it was exported: the id is"),
         ({"size": "many"}, "line 2 is no exported event: 'size' is no whole number"),
         ({"seen": {"acr": "yesterday"}}, "line 2 is no exported event: "),
+        ({"deliveries": {}}, "line 2 is no exported event: 'seen' and 'deliveries' name different senders"),
         ({"repository": 5}, "line 2 is no exported event: 'repository' is no text"),
     ],
 )

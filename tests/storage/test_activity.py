@@ -99,7 +99,8 @@ def expected(slots: Mapping[str, Breakdown]) -> dict[str, tuple[int, int | None]
     for length, grain in ((16, "slot"), (13, "hour"), (10, "day")):
         for period in {slot[:length] for slot in slots}:
             merged = merge(counted for slot, counted in slots.items() if slot.startswith(period))
-            rows[f"{grain}~*~{period}"] = (merged.total.events, len(merged.of("repository")))
+            repositories = None if grain == "slot" else len(merged.of("repository"))
+            rows[f"{grain}~*~{period}"] = (merged.total.events, repositories)
             if grain != "slot":
                 rows |= {
                     f"{grain}~{key(subject)}~{period}": (counted.events, None)
@@ -713,6 +714,14 @@ async def test_rows_say_what_they_are(store: SqliteStore) -> None:
     assert whole is not None
     assert whole.properties.items() >= {**told, "repositories": 1}.items()
     assert not {"pulls", "repository", "registry"} & whole.properties.keys()
+
+
+async def test_a_slot_has_numbers_and_its_breakdown(store: SqliteStore) -> None:
+    """And nothing else: there is a row for each minute with events."""
+    await write(store, {f"{HOUR}:05": Breakdown(counts={("repository", "a"): counts(1)})})
+    slot = await store.get("activity", REGISTRY, f"slot~*~{HOUR}:05")
+    assert slot is not None
+    assert slot.properties.keys() == {"events", "pushes", "tags_created", "breakdown_0"}
 
 
 async def test_a_number_that_becomes_zero_loses_its_column(store: SqliteStore) -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import LAST_TICK, Instant
 from registrail.storage import keys
-from registrail.storage.entities import event_properties, joined, recorded_event, split
+from registrail.storage.entities import event_properties, joined, recorded_event, recorded_properties, split
+from registrail.storage.store import Guid
 
 NOON = Instant.parse("2026-06-15T12:00:00Z")
 LATER = Instant.parse("2026-06-15T12:00:07Z")
@@ -126,6 +127,37 @@ def test_regions_that_told_at_the_same_time() -> None:
     """The alphabet decides, so that a reader sees the same every time."""
     row = event_properties(FULL, arrival()) | event_properties(replace(FULL, region="eastus"), arrival())
     assert recorded_event(PARTITION, "id", row).event.region == "eastus"
+
+
+@pytest.mark.parametrize(
+    "text", ["0f5c1b9e-2d3a-4b6c-8d7e-9f0a1b2c3d4e", "0F5C1B9E-2D3A-4B6C-8D7E-9F0A1B2C3D4E", "e" * 36]
+)
+def test_ids_that_are_guids(text: str) -> None:
+    """They take less as such; whatever else a sender calls an event stays a text, as it was told."""
+    columns = event_properties(replace(FULL, event_id=text, request_id=text), arrival())
+    assert isinstance(columns["event_id"], Guid) == isinstance(columns["request_id"], Guid) == text.startswith("0f")
+    assert recorded_event(PARTITION, "id", columns).event.request_id == text
+
+
+@pytest.mark.parametrize(
+    ("sender", "delivery", "kept"),
+    [
+        ("acr", f"acr~{NOON.inverted}~0123456789ab", "~0123456789ab"),
+        ("acr", f"acr~{LATER.inverted}~0123456789ab", None),
+        ("acr", f"eventgrid~{NOON.inverted}~0123456789ab", None),
+        ("my.sender", f"my.sender~{NOON.inverted}~0123456789ab", None),
+        ("acr", f"acr~{NOON.inverted}", None),
+        ("acr", "d", None),
+    ],
+)
+def test_of_a_delivery_only_the_end(sender: str, delivery: str, kept: str | None) -> None:
+    """Where the columns of its sender say the rest; else all of it. It comes back whole, also as it was restored."""
+    columns = event_properties(FULL, Arrival(sender=sender, delivery=delivery, received_at=NOON))
+    name = sender.replace(".", "_")
+    assert columns[f"delivery_{name}"] == (kept or delivery)
+    recorded = recorded_event(PARTITION, "id", columns)
+    assert recorded.deliveries == {name: delivery}
+    assert recorded_event(PARTITION, "id", recorded_properties(recorded)) == recorded
 
 
 def test_names_of_columns_are_identifiers() -> None:

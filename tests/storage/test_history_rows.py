@@ -1,6 +1,7 @@
 """Rows of the history: what a key says is read from it, also what it had to cut."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,25 @@ def test_what_an_event_said_comes_back(verb: Verb, change: Change, named: str | 
     )
     moved = Movement(fact=fact, change=change, digest=digest, previous=Pointer("sha256:b", EARLIER))
     assert rows.movement(EVENT, chosen(rows.movement_columns("app", "v1", moved), rows.MOVEMENT)) == moved
+
+
+def test_what_may_be_left_out_is() -> None:
+    """Times that another column has, and an action that is a push."""
+    pushed = Movement(fact=Fact(event=EVENT, verb="push", action="push", digest="a"), change="created", digest="a")
+    again = Movement(
+        fact=Fact(event="0" * 52, verb="push", action="chart_push", digest="a"), change="unchanged", digest="a"
+    )
+    known = TagHistory(tag="v1", last=pushed, change=pushed, movements=1, changes=1)
+    left_out = {"action", "last", "last_event_at", "movements", "changes"}
+    assert not left_out & rows.tag_columns("app", known).keys()
+    assert rows.movement_columns("app", "v1", again)["action"] == "chart_push"
+    columns = rows.tag_columns("app", replace(known, last=again, movements=2))
+    assert (columns["last_event_at"], columns["movements"], "changes" in columns) == (again.at, 2, False)
+    assert rows.read_tag(entity(keys.tag_row("app", "v1"), columns))[1] == replace(known, last=again, movements=2)
+    once = DigestHistory(digest="sha256:a", pushes=(Sighting(EARLIER, None, None),))
+    assert not {"last_push_at", "pushes_0"} & rows.digest_columns("app", once).keys()
+    twice = replace(once, pushes=(*once.pushes, Sighting(EVENT, None, None)))
+    assert rows.digest_columns("app", twice)["last_push_at"] == time_of(EVENT)
 
 
 def test_columns_name_events_in_bytes() -> None:

@@ -13,7 +13,7 @@ from registrail.errors import ConflictError
 from registrail.instants import Instant
 from registrail.storage import keys
 from registrail.storage.sqlite import SqliteStore
-from registrail.storage.store import Delete, Entity, EntityStore, Insert, Merge, Operation, Replace, Value
+from registrail.storage.store import Delete, Entity, EntityStore, Guid, Insert, Merge, Operation, Replace, Value
 from registrail.storage.tables import TablesStore, with_connection_string
 
 TABLE = "contract"
@@ -73,6 +73,16 @@ async def test_every_type_comes_back(engine: EntityStore, partition: str) -> Non
     assert {name: type(value) for name, value in found.items()} == {
         name: type(value) for name, value in properties.items()
     }
+
+
+async def test_a_guid_comes_back_as_its_text(engine: EntityStore, partition: str) -> None:
+    """However the store keeps it."""
+    text = "0f5c1b9e-2d3a-4b6c-8d7e-9f0a1b2c3d4e"
+    await engine.commit(TABLE, partition, [Insert("row", {"id": Guid(text), "text": text})])
+    await engine.commit(TABLE, partition, [Merge("row", {"other": Guid(text)})])
+    found = (await read(engine, partition, "row")).properties
+    assert dict(found) == {"id": text, "text": text, "other": text}
+    assert {type(value) for value in found.values()} == {str}
 
 
 async def test_what_is_missing_is_none(engine: EntityStore, partition: str) -> None:
