@@ -69,7 +69,9 @@ async def opened(path: Path) -> AsyncIterator[Filled]:
 async def pages(app: UseCases) -> Mapping[str, str]:
     """Every page by its name; what only one store has is taken from it, the newest there is."""
     query = app.query
-    [deletion, *_] = (await query.history.deletions(REGISTRY, DeleteFilter(), limit=1)).items
+    deletions = (await query.history.deletions(REGISTRY, DeleteFilter(), limit=1000)).items
+    yesterday = END.plus(-timedelta(days=1))  # both stores have all that happened since
+    deletion = next(one for one in deletions if one.first and one.first.at > yesterday)
     [push, *_] = (await query.pushes(PushFilter(registry=REGISTRY, repository=BUSIEST), limit=1)).items
     [delivery, *_] = (await query.delivered(DeliveryFilter(), limit=1)).items
     [event, *_] = (await query.events(EventFilter(repository=BUSIEST, action="push"), limit=1)).items
@@ -80,7 +82,7 @@ async def pages(app: UseCases) -> Mapping[str, str]:
         "overview, refreshed": link("/", range="7d", part="live"),
         "repositories": "/repositories",
         "repository": link("/repository", **of_one),
-        "repository as of yesterday": link("/repository", **of_one, at="24h"),
+        "repository as of two hours ago": link("/repository", **of_one, at="2h"),
         "repository, by name": link("/repository", **of_one, order="name"),
         "tag": link("/tag", **of_one, tag="latest"),
         "digest": link("/digest", registry=REGISTRY, digest=event.event.digest),

@@ -131,11 +131,18 @@ class Pushes:
             InvalidParameterError: the cursor is not one that this method gave.
         """
         start, (begin,) = read_cursor(cursor, _BEGIN) or (None, ("",))
+        latest: tuple[Stretch[RecordedEvent], Sequence[Found]] | None = None
+
+        def found_in(stretch: Stretch[RecordedEvent]) -> Sequence[Found]:
+            nonlocal latest  # what was enough is looked through once more for the page
+            if latest is None or latest[0] != stretch:
+                latest = stretch, _found(stretch, wanted)
+            return latest[1]
 
         def is_enough(stretch: Stretch[RecordedEvent]) -> bool:
             if wanted.names_few and _at_most(stretch, wanted) <= limit and not _is_beyond(stretch, wanted):
                 return False  # without looking for pushes, which takes longer than reading
-            selection = _select(_found(stretch, wanted), wanted, begin, limit)
+            selection = _select(found_in(stretch), wanted, begin, limit)
             return _is_all(selection, wanted, stretch) or (bool(selection.following) and not selection.is_blocked)
 
         likely = LIKELY_OWN if wanted.repository else LIKELY_EVENTS
@@ -145,7 +152,7 @@ class Pushes:
         since = wanted.since.plus(-BEFORE) if wanted.since else _BEGINNING
         until = wanted.until.plus(BEHIND) if wanted.until else None
         stretch = await self.events.read(wanted.registry, wanted.repository, since, until, start, plan)
-        found = _found(stretch, wanted)
+        found = found_in(stretch)
         selection = _select(found, wanted, begin, limit)
         for is_sure in (_is_settled, _is_there):
             if selection.is_blocked and _is_too_long(selection, found, stretch):

@@ -119,8 +119,8 @@ class EntityActivity:
         partition, found = keys.encode(registry), list[str]()
         after: str | None = None
         while True:
-            page = await self._store.scan(TABLE, partition, start=start, stop=stop, after=after, select=rows.ANY)
-            found += [_period(entity) for entity in page.entities if rows.counts(entity.properties).events]
+            page = await self._store.scan(TABLE, partition, start=start, stop=stop, after=after, select=[rows.EVENTS])
+            found += [_period(entity) for entity in page.entities if entity.properties.get(rows.EVENTS)]
             after = page.after
             if after is None:
                 return found

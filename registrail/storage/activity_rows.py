@@ -32,8 +32,8 @@ MOST_PACKED: Final = 720_000
 _MOST_COUNTS: Final = 640_000
 """Of them, bytes for names and numbers; there must be room for what is due."""
 _MOST_LAGS: Final = 30_000
-ANY: Final = ("events",)
-"""What tells of a row whether it counts anything at all."""
+EVENTS: Final = "events"
+"""The column that tells of a row whether it counts anything at all."""
 
 _BEGINNING: Final = "0000-01-01T00:00:00.0000000Z"
 

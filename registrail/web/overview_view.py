@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from registrail.activity import NOTHING, Breakdown, Counts, Dimension, Grain, add, merge, monday
@@ -152,6 +153,7 @@ def _busiest(breakdowns: Mapping[str, Breakdown], by: Dimension) -> Sequence[Bus
     return [Busy(registry, name, counts, round(100 * counts.events / most, 2)) for registry, name, counts in first]
 
 
+@lru_cache(maxsize=1000)
 def _time(period: str) -> Instant:
     full = f"{period}{'T00:00:00Z'[len(period) - len('YYYY-MM-DD') :]}"
     return Instant.parse(full)
