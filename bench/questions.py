@@ -64,27 +64,28 @@ async def things(http: httpx.AsyncClient, now: Instant) -> Things:
 def questions(known: Things) -> dict[str, Question]:
     """By name; those whose names begin with a `/` and a path alone are the plain lists."""
     week = {"since": known.now.plus(-timedelta(days=3)).isoformat()}
-    before = {"until": known.now.plus(-timedelta(days=1)).isoformat()}
-    at = {"at": known.now.plus(-timedelta(days=1)).isoformat()}
+    before = {"until": known.now.plus(-timedelta(hours=6)).isoformat()}
+    at = {"at": known.now.plus(-timedelta(hours=2)).isoformat()}
     repository, prefix = {"repository": known.repository}, {"repository": f"{known.repository.partition('/')[0]}/*"}
     tag, digest = {"tag": known.tag}, {"digest": known.digest}
     registry = {"registry": REGISTRY}
     one = repository | tag
     found: dict[str, Question] = {}
 
-    def ask(path: str, *filters: dict[str, str]) -> None:
+    def ask(path: str, *filters: dict[str, str], **more: str) -> None:
         for given in filters or ({},):
             shown = "&".join(sorted(f"{name}=*" if value.endswith("*") else name for name, value in given.items()))
-            found[f"{path}?{shown}" if shown else path] = (path, given)
+            found[f"{path}?{shown}" if shown else path] = (path, given | more)
 
     def told(path: str, *names: dict[str, str]) -> None:
-        ask(path, {}, registry, week, before, week | before, *names)
+        ask(path, {}, registry, week, before, repository)
+        ask(path, week | before, *names, limit="20")  # as many as the small store has of these, too
 
     who = ({"actor": known.actor}, {"client": known.client})
-    told("/api/events", repository, prefix, one, repository | digest, {"action": "delete"}, *who)
-    told("/api/pushes", repository, prefix, one, repository | digest, *who)
-    told("/api/deletes", repository, prefix, one, repository | digest, *who)
-    told("/api/replicas")
+    told("/api/events", prefix, one, repository | digest, {"action": "delete"}, *who)
+    told("/api/pushes", prefix, one, repository | digest, *who)
+    told("/api/deletes", prefix, one, repository | digest, *who)
+    ask("/api/replicas", {}, registry, week, before, week | before)
     ask("/api/replicas/lag", {}, week)
     ask("/api/registries")
     ask("/api/health")

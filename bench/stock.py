@@ -27,23 +27,20 @@ _EACH: Final = 10
 
 
 def told(events: int) -> list[Told]:
-    """A year of 200,000 events, or about so many of its reports: half of them the last ones, half spread over the rest.
+    """A year of 200,000 events, or about so many of its reports: the last ones, and some that are spread over the rest.
 
-    So the newest rows are the same, a chart of many days has as many columns, and the delivery log about as many days:
-    what a page shows is alike, and the history behind it differs. Of what is spread, every other report is of a tag in
-    the busiest repository, so that its pages are full.
+    So the newest rows are the same, and most days have something: what a page shows is alike, and the history behind it
+    differs. Half are the last reports of all, three of ten are those of the busiest repository before them, so that its
+    pages are full, and two of ten are spread.
     """
     every = year(events=MANY)
     if events >= MANY:
         return every
     last, before = every[-events // 2 :], every[: -events // 2]
-    busiest = [one for one in before if one.event.repository == BUSIEST and one.event.tag]
-    spread = {one.arrival.delivery: one for one in (*_spread(before, events // 4), *_spread(busiest, events // 4))}
-    return [*sorted(spread.values(), key=lambda one: one.arrival.received_at), *last]
-
-
-def _spread(reports: Sequence[Told], number: int) -> Sequence[Told]:
-    return reports[:: max(1, len(reports) // number)]
+    busiest = [one for one in before if one.event.repository == BUSIEST][-events * 3 // 10 :]
+    spread = before[:: 5 * len(before) // events]
+    chosen = {one.arrival.delivery for one in (*spread, *busiest)}
+    return [*(one for one in before if one.arrival.delivery in chosen), *last]
 
 
 def delivered(events: int, reports: Sequence[Told]) -> list[Told]:

@@ -10,10 +10,10 @@ from registrail.ingest import AHEAD, EARLIEST
 from registrail.instants import Instant
 from registrail.ports import REBUILD, Clock, Journal, Marks
 from registrail.projections import Activity
-from registrail.query.pages import MOST_AT_ONCE, READS, UNDATED, Budget, Days
+from registrail.query.pages import MOST_AT_ONCE, UNDATED, Budget, Days
 
-MOST_DAYS: Final = timedelta(days=900)
-"""One request reads such a range, even if each day has a row."""
+LATELY: Final = timedelta(days=60)
+"""Where days of a repository are looked for first: all earlier ones are read where these are too few."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -79,7 +79,7 @@ class RepositorySource(JournalSource):
     clock: Clock
 
     async def days(self, begin: str | None, budget: Budget) -> Days:
-        """As marks and counts have them: two requests, and another one where the repository rested for years."""
+        """As marks and counts have them: two requests, and another one where the repository rested for weeks."""
         undated = [UNDATED] if self.since is None and self.until is None else []
         if begin == UNDATED:
             return Days(undated)
@@ -91,9 +91,9 @@ class RepositorySource(JournalSource):
         newest = self.until or self.clock().plus(AHEAD + timedelta(days=1))
         last = date.fromisoformat(min(begin or newest.day, newest.day))
         oldest = date.fromisoformat(max(self.since or EARLIEST, EARLIEST).day)
-        first = max(last - MOST_DAYS, oldest)
+        first = max(last - LATELY, oldest)
         names = await self._active(first, last, await_fold, budget)
-        if first > oldest and len(names) >= READS:
+        if first > oldest and len(names) >= budget.reads:
             return Days(names, (first - _DAY).isoformat())
         if first > oldest:
             names += await self._active(oldest, first - _DAY, await_fold, budget)
