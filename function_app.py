@@ -26,7 +26,9 @@ _use_cases = use_cases(_store, _settings)
 def _web_app() -> "FastAPI":
     from registrail.web.app import web_app  # noqa: PLC0415 - a webhook's cold start need not wait for FastAPI
 
-    return web_app(_use_cases.query, _use_cases.ingest, _settings)
+    made = web_app(_use_cases.query, _use_cases.ingest, _settings)
+    gc.freeze()
+    return made
 
 
 async def close() -> None:

@@ -12,6 +12,7 @@ repository before them, and four hundred spread over the rest); `--stocks FOLDER
 
 import argparse
 import asyncio
+import gc
 import sys
 import tempfile
 import time
@@ -111,6 +112,7 @@ async def asking(store: EntityStore, now: Instant, known: Things | None = None) 
     counting = CountingStore(store)
     app = use_cases(counting, SETTINGS, lambda: now)
     transport = httpx.ASGITransport(web_app(app.query, app.ingest, SETTINGS))
+    gc.freeze()  # as the app does
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=600) as http:
         own = await things(http, now)
         # The logs of the two stores hold other deliveries; all else that the small one has, the large one has too.

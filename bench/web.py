@@ -9,6 +9,7 @@ Storage takes time and money for.
 
 import argparse
 import asyncio
+import gc
 import re
 import statistics
 import sys
@@ -60,6 +61,7 @@ async def opened(path: Path) -> AsyncIterator[Filled]:
     settings = Settings(storage=f"sqlite:///{path}")
     app = use_cases(store, settings, lambda: END)
     transport = httpx.ASGITransport(web_app(app.query, app.ingest, settings))
+    gc.freeze()  # as the app does
     headers = {"accept": "text/html", "accept-encoding": "gzip"}
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as http:
         yield Filled(store, app, http)
