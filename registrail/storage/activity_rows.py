@@ -32,6 +32,8 @@ MOST_PACKED: Final = 720_000
 _MOST_COUNTS: Final = 640_000
 """Of them, bytes for names and numbers; there must be room for what is due."""
 _MOST_LAGS: Final = 30_000
+_MOST_REMEMBERED: Final = 4_000
+"""Bytes of a packed breakdown and lags that are kept as they were read: of some 150 names, 50 kB in memory."""
 EVENTS: Final = "events"
 """The column that tells of a row whether it counts anything at all."""
 
@@ -97,10 +99,14 @@ def counts(properties: Properties) -> Counts:
 
 
 def breakdown(properties: Properties) -> Breakdown:
-    """The breakdown and lags of a row of all."""
-    by_dimension, _ = _unpack(properties)
-    packed = joined("lags", properties)
-    lags: dict[str, list[int]] = json.loads(zlib.decompress(packed)) if packed else {}
+    """The breakdown and lags of a row of all; the same object for the same row, so that charts are not read anew."""
+    packed, lags = joined("breakdown", properties), joined("lags", properties)
+    return (_remembered if len(packed) + len(lags) <= _MOST_REMEMBERED else _read)(packed, lags)
+
+
+def _read(packed: bytes, packed_lags: bytes) -> Breakdown:
+    by_dimension, _ = _unpack(packed)
+    lags: dict[str, list[int]] = json.loads(zlib.decompress(packed_lags)) if packed_lags else {}
     return Breakdown(
         counts={
             (dimension, name): Counts(*numbers[: len(METRICS)])
@@ -112,21 +118,23 @@ def breakdown(properties: Properties) -> Breakdown:
     )
 
 
+_remembered = lru_cache(maxsize=500)(_read)
+
+
 def flagged(properties: Properties) -> frozenset[Subject]:
     """The subjects whose own rows were due when a row of all was written."""
-    by_dimension, due = _unpack(properties)
+    by_dimension, due = _unpack(joined("breakdown", properties))
     subjects: Iterable[Subject] = (
         (dimension, name) for dimension, found in zip(DIMENSIONS, by_dimension, strict=False) for name in found
     )
     return frozenset(subject for subject, flag in zip(subjects, due, strict=False) if flag == "1")
 
 
-def _unpack(properties: Properties) -> tuple[list[_Numbers], str]:
-    packed: _Numbers | tuple[_Numbers, _Numbers, _Numbers, str]
-    packed = json.loads(zlib.decompress(joined("breakdown", properties)))
-    if isinstance(packed, dict):
-        return [packed], ""
-    *by_dimension, due = packed
+def _unpack(packed: bytes) -> tuple[list[_Numbers], str]:
+    found: _Numbers | tuple[_Numbers, _Numbers, _Numbers, str] = json.loads(zlib.decompress(packed))
+    if isinstance(found, dict):
+        return [found], ""
+    *by_dimension, due = found
     return by_dimension, due
 
 
