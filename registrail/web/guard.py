@@ -47,6 +47,12 @@ SAFE: Final = frozenset({"GET", "HEAD"})
 OF_THE_PLATFORM: Final = (b"x-ms-client-principal", b"x-ms-token-")
 """Headers that the platform sets for whom it has signed in, and takes off what others send; elsewhere anybody can."""
 
+ANOTHER_SITE: Final = "this was sent from a page of another site"
+NOT_A_BROWSER: Final = (
+    "forms of pages are sent by browsers, which say from where; programs ask /api/…, and registries send events to "
+    "/hooks/acr, /hooks/eventgrid, /hooks/distribution or /hooks/harbor"
+)
+
 _log = logging.getLogger("registrail.web")
 
 
@@ -112,8 +118,8 @@ class Guard:
         request.state.principal = principal
         request.state.may_read = principal is not None
         must_say = _is_browsers(request, principal)
-        if request.method not in SAFE and _from_elsewhere(request.headers, must_say=must_say):
-            return refused(request, HTTPStatus.FORBIDDEN, "this was sent from a page of another site")
+        if request.method not in SAFE and (foreign := _foreign(request.headers, must_say=must_say)):
+            return refused(request, HTTPStatus.FORBIDDEN, foreign)
         if path == HEALTH or path.startswith(STATIC) or (settings.access_keys and path in {LOGIN, LOGOUT}):
             return None
         return self._role_refusal(request, asking)
@@ -177,15 +183,17 @@ def _is_browsers(request: Request, principal: Principal | None) -> bool:
     return principal is not None and principal.means in {"session", "sign-in"} and "cookie" in request.headers
 
 
-def _from_elsewhere(headers: Headers, *, must_say: bool) -> bool:
-    """Whether a browser says that another site's page makes the request; programs say nothing.
+def _foreign(headers: Headers, *, must_say: bool) -> str | None:
+    """Why a request is not from a page of ours; None if it is, or from a program that may ask.
 
-    Browsers always say something, so where only they can be, silence is suspicious.
+    Browsers always say where a request comes from, and programs do not: where only browsers can be (`must_say`),
+    silence is suspicious.
     Source: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
-        return site not in {"none", "same-origin"}
+        return None if site in {"none", "same-origin"} else ANOTHER_SITE
     if origin is not None:
-        return origin.partition("://")[2].lower() != headers.get("host", "").lower()
-    return must_say
+        own = origin.partition("://")[2].lower() == headers.get("host", "").lower()
+        return None if own else ANOTHER_SITE
+    return NOT_A_BROWSER if must_say else None

@@ -354,6 +354,16 @@ async def test_another_sites_page_cannot_use_a_session(app: UseCases, headers: d
         assert (await http.post(address, headers=headers)).status_code == status
 
 
+@pytest.mark.parametrize("path", ["/hook/acr", "/acr", "/"])
+async def test_a_registry_that_sends_to_a_mistyped_address_is_told_where_to(app: UseCases, path: str) -> None:
+    """Not that it is the page of another site."""
+    async with client(app, DESK) as http:
+        answer = await http.post(path, json={"action": "push"})
+    assert answer.status_code == 403
+    assert "/hooks/acr" in answer.text
+    assert "another site" not in answer.text
+
+
 @pytest.mark.parametrize("headers", [{"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}])
 async def test_another_sites_page_cannot_post_at_all(app: UseCases, headers: dict[str, str]) -> None:
     """Neither to an open app on a desk, nor to sign somebody in as somebody else."""
