@@ -28,15 +28,22 @@ async def the_only(journal: Journal, summarize: Summarize, knows: Knows | None) 
     there = await journal.registries()
     if len(there) > 1 and (knows is None or len(there) > MOST):
         raise InvalidParameterError("registry", f"there are several; say which of {_names(there)}")
-    for registry in there:
-        await summarize.bring_up_to_date(registry)
     if len(there) < 2 or knows is None:  # noqa: PLR2004 - one needs no choice
+        for registry in there:
+            await summarize.bring_up_to_date(registry)
         return there[0] if there else ""
-    answers = await asyncio.gather(*map(knows, there))
-    knowing = [registry for registry, knew in zip(there, answers, strict=True) if knew]
+    knowing = await those_that(knows, there, summarize)
     if len(knowing) > 1:
         raise InvalidParameterError("registry", f"several have it; say which of {_names(knowing)}")
     return knowing[0] if knowing else ""
+
+
+async def those_that(knows: Knows, registries: Sequence[str], summarize: Summarize) -> Sequence[str]:
+    """Those of some registries that know what a question is about, with everything counted that was acknowledged."""
+    for registry in registries:
+        await summarize.bring_up_to_date(registry)
+    answers = await asyncio.gather(*map(knows, registries))
+    return [registry for registry, knew in zip(registries, answers, strict=True) if knew]
 
 
 def having_repository(lists: HistoryLists, repository: str) -> Knows:

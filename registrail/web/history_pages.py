@@ -14,6 +14,7 @@ from registrail.errors import InvalidParameterError
 from registrail.instants import Instant
 from registrail.moments import moment
 from registrail.query import DeleteFilter, PushFilter, Query, Rows
+from registrail.query.meant import MOST, Knows, having_delete, having_digest, having_repository, those_that
 from registrail.timeline import time_of
 from registrail.web.image_view import digest_view, tag_view
 from registrail.web.image_words import pull_commands
@@ -219,17 +220,26 @@ def chosen(names: Sequence[str], registry: str | None) -> str | None:
 
 
 async def _canonical(request: Request, query: Query, *needed: str) -> Response:
-    """Where something is missing in an address: with the only registry there is, or what to say."""
+    """Where something is missing in an address: with the only registry there is or that knows it, or what to say."""
     given = dict(request.query_params)
     lacking = [name for name in needed if not given.get(name)]
     if lacking:
         raise InvalidParameterError(lacking[0], "is missing in this address")
     names = await query.journal.registries()
+    if 1 < len(names) <= MOST:
+        names = await those_that(_knows(query, needed[0], given[needed[0]]), names, query.summarize) or names
     if len(names) == 1:
         return RedirectResponse(link(request.url.path, **{**given, "registry": names[0]}), HTTPStatus.SEE_OTHER)
     links = [(name, link(request.url.path, **{**given, "registry": name})) for name in names]
-    text = "There are several registries." if names else "Nothing has been recorded yet."
+    text = "Several registries may have it." if names else "Nothing has been recorded yet."
     return missing(request, Absent("Which registry?", " ".join(given[name] for name in needed), text, links))
+
+
+def _knows(query: Query, what: str, name: str) -> Knows:
+    """Whether a registry knows what a page is about."""
+    if what == "event":
+        return having_delete(query.lists, name)
+    return having_digest(query.lists, name) if what == "digest" else having_repository(query.lists, name)
 
 
 def _block(request: Request) -> str | None:

@@ -112,3 +112,35 @@ async def test_very_many_registries(app: UseCases, http: httpx.AsyncClient) -> N
     answer = await http.get("/api/timeline", params={"repository": "team/app", "tag": "v1"})
     assert answer.status_code == 400
     assert answer.json()["detail"].endswith(f"r{MOST - 2:02}.example, and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/repository", {"repository": "team/app"}),
+        ("/tag", {"repository": "team/app", "tag": "v1"}),
+        ("/digest", {"digest": OURS}),
+    ],
+)
+async def test_pages_lead_to_the_one_that_has_it(
+    http: httpx.AsyncClient, path: str, parameters: dict[str, str]
+) -> None:
+    """An address that somebody typed needs no registry."""
+    answer = await http.get(path, params=parameters)
+    assert answer.status_code == 303
+    assert "registry=ours.example" in answer.headers["location"]
+
+
+@pytest.mark.parametrize("name", ["base", "nobody"])
+async def test_pages_offer_those_that_may_have_it(http: httpx.AsyncClient, name: str) -> None:
+    """Both that have it, or all where none has."""
+    answer = await http.get("/repository", params={"repository": name})
+    assert answer.status_code == 404
+    assert all(f"registry={one}" in answer.text for one in ("ours.example", "theirs.example"))
+
+
+async def test_a_delete_leads_to_its_registry(http: httpx.AsyncClient) -> None:
+    """By the id of its event alone."""
+    [found] = (await asked(http, "deletes", repository="team/app"))["items"]
+    answer = await http.get("/delete", params={"event": found["event"]})
+    assert (answer.status_code, "registry=ours.example" in answer.headers.get("location", "")) == (303, True)
