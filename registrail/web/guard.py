@@ -50,7 +50,7 @@ OF_THE_PLATFORM: Final = (b"x-ms-client-principal", b"x-ms-token-")
 ANOTHER_SITE: Final = "this was sent from a page of another site"
 NOT_A_BROWSER: Final = (
     "forms of pages are sent by browsers, which say from where; programs ask /api/…, and registries send events to "
-    "/hooks/acr, /hooks/eventgrid, /hooks/distribution or /hooks/harbor"
+    "/hooks/{sender}, such as /hooks/acr"
 )
 
 _log = logging.getLogger("registrail.web")
