@@ -14,7 +14,7 @@ from registrail.errors import ConflictError, NewerTablesError
 from registrail.storage.catalog import TABLE
 from registrail.storage.store import Entity, EntityStore, Insert, Operation, Page, Replace, ScanOptions
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Ours. Raised when rows of counts or history are written differently; then `registrail rebuild` is due."""
 
 PARTITION: Final = "schema"
