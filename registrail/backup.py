@@ -23,7 +23,7 @@ def read_line(line: str, number: int) -> RecordedEvent:
         if not isinstance(found, dict):
             raise TypeError("it is no JSON object")
         return _recorded(found)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         message = f"line {number} is no exported event: {said}"
         raise MalformedError(message, reason="not-an-event") from error
@@ -39,6 +39,10 @@ def _recorded(found: Mapping[str, Any]) -> RecordedEvent:
     size = found["size"]
     if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
         raise TypeError("'size' is no whole number")
+    for name in ("seen", "regions", "deliveries"):
+        if not isinstance(found[name], dict):
+            message = f"{name!r} is no object"
+            raise TypeError(message)
     if found["seen"].keys() != found["deliveries"].keys():
         raise ValueError("'seen' and 'deliveries' name different senders")
     event = RegistryEvent(**columns, occurred_at=None if at is None else Instant.parse(at), size=size)

@@ -77,6 +77,9 @@ def test_importing_again_changes_nothing(source: Path, backup: Path, tmp_path: P
         ({"size": "many"}, "line 2 is no exported event: 'size' is no whole number"),
         ({"seen": {"acr": "yesterday"}}, "line 2 is no exported event: "),
         ({"deliveries": {}}, "line 2 is no exported event: 'seen' and 'deliveries' name different senders"),
+        ({"seen": ["acr"]}, "line 2 is no exported event: 'seen' is no object"),
+        ({"regions": "westeurope"}, "line 2 is no exported event: 'regions' is no object"),
+        ({"deliveries": None}, "line 2 is no exported event: 'deliveries' is no object"),
         ({"repository": 5}, "line 2 is no exported event: 'repository' is no text"),
     ],
 )
@@ -93,6 +96,7 @@ def test_what_is_no_export_is_refused(backup: Path, tmp_path: Path, change: dict
     ("text", "said"),
     [
         ("no JSON\n", "line 1 is no exported event"),
+        (f"{'[' * 100_000}\n", "line 1 is no exported event"),
         ("[]\n", "line 1 is no exported event: it is no JSON object"),
         ("{}\n", "line 1 is no exported event: 'occurred_at' is missing"),
     ],
