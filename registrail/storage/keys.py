@@ -24,14 +24,17 @@ ALL: Final = "*"
 
 _BYTES_OF_TIME: Final = 8
 
+_PLAIN = re.compile(r"[A-Za-z0-9._:@-]*")
 _SPECIAL = re.compile(r"[^A-Za-z0-9._:@-]")
 _ESCAPED = re.compile(r"=([0-9A-F]{2})")
 
 
-@lru_cache(maxsize=4096)
 def encode(text: str, longest: int = LONGEST_PART) -> str:
-    """Make any text a part of a key."""
-    encoded = _SPECIAL.sub(_escape, text)
+    """Make any text a part of a key.
+
+    Nothing is remembered: names of tags and digests that outlive a fold hold the memory around them.
+    """
+    encoded = text if _PLAIN.fullmatch(text) else _SPECIAL.sub(_escape, text)
     if len(encoded) <= longest:
         return encoded
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
