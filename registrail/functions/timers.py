@@ -3,6 +3,7 @@
 Their schedules are the settings `SUMMARIZE_SCHEDULE` and `EXPIRE_SCHEDULE`.
 """
 
+import gc
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,8 @@ def blueprint(summarize: "Callable[[], Summarize]", expire: "Callable[[], Expire
     @timers.function_name("summarize_activity")
     @timers.timer_trigger("timer", schedule="%SUMMARIZE_SCHEDULE%", run_on_startup=False, use_monitor=True)
     async def summarize_activity(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it by name
-        await summarize().fold_all()
+        if await summarize().fold_all():
+            gc.collect()  # its free lists would hold most of the memory that the fold used
 
     @timers.function_name("expire_history")
     @timers.timer_trigger("timer", schedule="%EXPIRE_SCHEDULE%", run_on_startup=False, use_monitor=True)
