@@ -36,7 +36,7 @@ class Strand:
         written: the repository as it is stored; `version` of it.
         digests: those that were looked for, read or written; None if there is no such one. Likewise tags.
         windows: of tags for which their own row was not enough.
-        holders: of digests that events delete: by tag and the event with which it began.
+        holders: of digests that events delete, and of new ones: by tag and the event with which it began.
         fresh: movements and holds among the changes that are not stored in any form, by tag and event.
         is_proven: whether the repository was read, or written, since the work began.
     """
@@ -101,9 +101,11 @@ class Strand:
             self.holders[digest] = {(tag, hold.begin): hold for tag, hold in held}
 
     async def _read_digests(self, names: Iterable[str]) -> None:
-        """Read the digests that were not looked for yet, unless they are new."""
+        """Read the digests that were not looked for yet, unless they are new: then nothing can have held them."""
         unread = sorted(set(names) - self.digests.keys())
         wanted = [name for name in unread if self.repository.names.may_have(("digest", name))]
+        for name in set(unread).difference(wanted):
+            self.holders.setdefault(name, {})
         known = await self.history.digests(self.registry, self.name, wanted) if wanted else {}
         self.digests.update({name: known.get(name) for name in unread})
 
