@@ -7,14 +7,15 @@ the name of its Monday.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
+from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from registrail.events import RecordedEvent, content_hash
-from registrail.instants import TICKS_PER_SECOND
-from registrail.replicas import Lags, measure, merge_lags
+from registrail.instants import TICKS_PER_MINUTE
+from registrail.replicas import Lags, is_replicated, measure, merge_lags
 
 Grain = Literal["slot", "hour", "day", "week"]
 GRAINS: Final[tuple[Grain, ...]] = ("slot", "hour", "day")
@@ -118,25 +119,65 @@ class Breakdown:
 EMPTY: Final = Breakdown()
 
 
-def tally(events: Iterable[RecordedEvent], effects: Mapping[str, Effect]) -> Breakdown:
-    """Count events.
+@dataclass(slots=True)
+class Tally:
+    """Counts while events come in, oldest first, so that not all of them have to be in memory.
 
-    Args:
-        events: in any order.
-        effects: what each event did, by its id; events without an entry did nothing.
+    What two channels timed differently counts once: of one content and request in one minute the earliest, which is in
+    every region in which any of them was reported, since the first report.
+
+    Attributes:
+        counts: so far.
+        seen: what was counted, by what is the same in both channels: its time, if it is told apart by regions.
+        lags: of those, by region.
     """
-    counted = distinct(events)
-    found: dict[Subject, Counter[str]] = {}
-    for recorded in counted:
+
+    counts: dict[Subject, Counter[str]] = field(default_factory=dict)
+    seen: dict[bytes, int | None] = field(default_factory=dict)
+    lags: dict[bytes, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, events: Iterable[RecordedEvent], effects: Mapping[str, Effect]) -> None:
+        """Count more events.
+
+        Args:
+            events: in any order, none earlier than those before.
+            effects: what each event did, by its id; events without an entry did nothing.
+        """
+        for recorded in sorted(events, key=_id, reverse=True):
+            same = _same(recorded)
+            if same not in self.seen:
+                at = recorded.event.occurred_at
+                self.seen[same] = at.ticks if at and is_replicated(recorded) else None
+                self._count(recorded, effects.get(recorded.id, NO_EFFECT))
+            if recorded.regions and (since := self.seen[same]) is not None:
+                known = self.lags.setdefault(same, {})
+                for region, told in recorded.regions.items():
+                    lag = max(0, told.ticks - since)
+                    known[region] = min(lag, known.get(region, lag))
+
+    def _count(self, recorded: RecordedEvent, effect: Effect) -> None:
         event = recorded.event
         metric = "others" if event.concerns_blob else _METRICS.get(event.action, "others")
-        effect = effects.get(recorded.id, NO_EFFECT)
         columns = {"events": 1, metric: 1}
         if effect != NO_EFFECT:
             columns.update(zip(EFFECTS, _effects(effect), strict=True))
         for subject in _subjects(recorded):
-            found.setdefault(subject, Counter()).update(columns)
-    return Breakdown(counts={subject: Counts(**numbers) for subject, numbers in found.items()}, lags=measure(counted))
+            self.counts.setdefault(subject, Counter()).update(columns)
+
+    @property
+    def breakdown(self) -> Breakdown:
+        """What was counted."""
+        return Breakdown(
+            counts={subject: Counts(**numbers) for subject, numbers in self.counts.items()},
+            lags=measure(self.lags.values()),
+        )
+
+
+def tally(events: Iterable[RecordedEvent], effects: Mapping[str, Effect]) -> Breakdown:
+    """Count events that are all there, in any order."""
+    counted = Tally()
+    counted.add(events, effects)
+    return counted.breakdown
 
 
 def _subjects(recorded: RecordedEvent) -> list[Subject]:
@@ -149,35 +190,18 @@ def _subjects(recorded: RecordedEvent) -> list[Subject]:
     return subjects
 
 
-def distinct(events: Iterable[RecordedEvent]) -> Sequence[RecordedEvent]:
-    """Leave out what two channels timed differently: of one content and request in one minute the earlier remains.
-
-    The earlier one has the greater id. It is in every region in which any of them was reported, since the first report.
-    """
-    groups: dict[tuple[str, int | None], list[RecordedEvent]] = {}
-    alone: list[RecordedEvent] = []
-    for recorded in events:
-        event = recorded.event
-        if event.request_id is None:
-            alone.append(recorded)
-        else:
-            minute = event.occurred_at.ticks // (60 * TICKS_PER_SECOND) if event.occurred_at else None
-            groups.setdefault((event.request_id, minute), []).append(recorded)
-    return [*alone, *(one for group in groups.values() for one in _of_one_request(group))]
+def _same(recorded: RecordedEvent) -> bytes:
+    """16 bytes that only what two channels say of the same thing has in common."""
+    event = recorded.event
+    told: Sequence[object] = (recorded.id,)
+    if event.request_id is not None:
+        minute = event.occurred_at.ticks // TICKS_PER_MINUTE if event.occurred_at else None
+        told = (content_hash(event), minute, event.request_id)
+    return blake2b(repr(told).encode(), digest_size=16).digest()
 
 
-def _of_one_request(events: Sequence[RecordedEvent]) -> Sequence[RecordedEvent]:
-    if len(events) == 1:
-        return events
-    by_content: dict[str, RecordedEvent] = {}
-    for recorded in sorted(events, key=lambda recorded: recorded.id):
-        content = content_hash(recorded.event)
-        later = by_content.get(content)
-        regions = dict(recorded.regions)
-        for region, seen in later.regions.items() if later else ():
-            regions[region] = min(seen, regions.get(region, seen))
-        by_content[content] = replace(recorded, regions=regions)
-    return list(by_content.values())
+def _id(recorded: RecordedEvent) -> str:
+    return recorded.id
 
 
 def merge(breakdowns: Iterable[Breakdown]) -> Breakdown:

@@ -13,18 +13,19 @@ leaves both, and the next one goes on there. What makes that safe:
 """
 
 import asyncio
-import itertools
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from registrail.errors import BusyError, ConflictError, RegistrailError, StorageError, StorageUnavailableError
+from registrail.events import RecordedEvent
+from registrail.instants import Instant
 from registrail.ports import REBUILD, Clock, Journal, Mark, Marks
 from registrail.strands import Strands
+from registrail.stretches import stretches
 from registrail.summarize import ATTEMPTS, Summarize
 from registrail.upkeep import ERASED, ERASING, Eraser, Limits, Progress, RebuildNote
 
@@ -32,8 +33,8 @@ LEASE: Final = timedelta(minutes=2)
 """How long a rebuild that does not go on keeps others from taking over."""
 GRACE_SECONDS: Final = 10.0
 """How long readers that came before the mark may go on before rows vanish."""
-MOST_EVENTS: Final = 5_000
-"""That are worked out at once; a single slot may have more."""
+MOST_DAYS: Final = 32
+"""That are worked out together, if they have few events: who is interrupted does them again."""
 
 _log = logging.getLogger("registrail.rebuild")
 
@@ -195,21 +196,53 @@ class Rebuild:
         await lease.write(ERASED)
 
     async def _days(self, registry: str, lease: _Lease, tell: Callable[[Step], None]) -> int:
-        """Work out day after day; how many events."""
+        """Work out day after day, some at a time; how many events."""
         done = lease.note.day or ERASED
         days = [day for day in reversed(await self.journal.days(registry, None, None)) if day[0].isdigit()]
         days = [day for day in days if day > done]
         tell(Step(day=None if done == ERASED else done, events=0, left=len(days)))
         events = 0
         kept = Strands()
-        for number, day in enumerate(days, start=1):
-            of_day = 0
-            async for slots in self._chunks(registry, day):
+        while days:
+            worked_out = await self._some_days(registry, days, lease, kept)
+            await lease.write(list(worked_out)[-1])
+            for day, of_day in worked_out.items():
+                del days[0]
+                events += of_day
+                tell(Step(day=day, events=of_day, left=len(days)))
+        return events
+
+    async def _some_days(self, registry: str, days: Sequence[str], lease: _Lease, kept: Strands) -> Mapping[str, int]:
+        """Work out the first days, at least one; how many events each has."""
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._recount(registry, days, lease, kept)
+            except ConflictError:
+                continue
+        message = f"the activity of {registry} keeps changing; run the rebuild again, it goes on at {days[0]}"
+        raise StorageUnavailableError(message)
+
+    async def _recount(self, registry: str, days: Sequence[str], lease: _Lease, kept: Strands) -> Mapping[str, int]:
+        """The events of some days are traced together: the fewer commits there are, the fuller they are."""
+        recount = self.summarize.recount(registry, kept)
+        most = self.summarize.most_events
+        events: dict[str, int] = {}
+        waiting: list[RecordedEvent] = []
+        for day in days[:MOST_DAYS]:
+            await recount.open(day, [f"{day}T{hour:02}" for hour in range(24)])
+            events[day] = 0
+            begin = Instant.parse(f"{day}T00:00:00Z")
+            async for stretch in stretches(self.journal, registry, day, begin, begin.plus(timedelta(days=1)), most):
                 await lease.keep()
-                of_day += await self._recount(registry, day, slots, kept)
-            await lease.write(day)
-            events += of_day
-            tell(Step(day=day, events=of_day, left=len(days) - number))
+                events[day] += len(stretch)
+                waiting += stretch
+                if len(waiting) >= most:
+                    await recount.add(waiting)
+                    waiting = []
+            if recount.events + len(waiting) >= most:
+                break
+        await recount.add(waiting)
+        await recount.write(self.clock())
         return events
 
     async def _end(self, registry: str, lease: _Lease) -> None:
@@ -221,26 +254,3 @@ class Rebuild:
         with suppress(ConflictError):  # somebody else begins
             await self.progress.remove(registry, lease.note)
         lease.note = RebuildNote(day=ERASED)
-
-    async def _chunks(self, registry: str, day: str) -> AsyncIterator[Sequence[str]]:
-        """The slots of a day that have events, oldest first, so many at a time that their events are not too many."""
-        counted: Counter[str] = Counter()
-        after: str | None = None
-        while True:
-            page = await self.journal.read(registry, day, after=after)
-            counted.update(one.event.occurred_at.minute for one in page.events if one.event.occurred_at)
-            after = page.after
-            if after is None:
-                break
-        sums = itertools.accumulate(counted[slot] for slot in sorted(counted))
-        for _, group in itertools.groupby(zip(sorted(counted), sums, strict=True), lambda one: one[1] // MOST_EVENTS):
-            yield [slot for slot, _ in group]
-
-    async def _recount(self, registry: str, day: str, slots: Sequence[str], kept: Strands) -> int:
-        for _ in range(ATTEMPTS):
-            try:
-                return await self.summarize.recount(registry, day, slots, alone=True, kept=kept)
-            except ConflictError:
-                continue
-        message = f"the activity of {registry} keeps changing; run the rebuild again, it goes on at {day}"
-        raise StorageUnavailableError(message)

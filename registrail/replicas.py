@@ -110,11 +110,11 @@ def is_replicated(recorded: RecordedEvent) -> bool:
     return event.action in PUSHES and not event.concerns_blob and event.occurred_at is not None
 
 
-def measure(events: Iterable[RecordedEvent]) -> Lags:
-    """The lags of events; those that are no pushes have none."""
+def measure(events: Iterable[Mapping[str, int]]) -> Lags:
+    """The lags of events, each of which has them by region (`lags_of`)."""
     lags: dict[str, list[int]] = {}
-    for recorded in events:
-        for region, lag in lags_of(recorded).items():
+    for of_event in events:
+        for region, lag in of_event.items():
             lags.setdefault(region, []).append(lag)
     return {
         region: LagHistogram(

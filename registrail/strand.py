@@ -24,7 +24,7 @@ from registrail.timeline import (
     visible,
 )
 
-FULL: Final = 60
+FULL: Final = 75
 """Rows of a commit after which no other event joins it; what one event changes (a delete: in a tag) fits as well."""
 
 

@@ -14,18 +14,18 @@ Claims on marks only keep two folds from doing the same work twice.
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from registrail.activity import tally
 from registrail.errors import ConflictError, StorageUnavailableError
-from registrail.events import RecordedEvent
 from registrail.instants import TICKS_PER_SECOND, Instant
 from registrail.ports import REBUILD, Clock, Journal, Mark, Marks
 from registrail.projections import Activity
+from registrail.recount import Recount
 from registrail.strands import Strands
+from registrail.stretches import MOST_EVENTS, stretches
 from registrail.trace import Trace
 
 SLOT: Final = timedelta(minutes=1)
@@ -34,7 +34,7 @@ SETTLES: Final = timedelta(seconds=5)
 CLAIM: Final = timedelta(seconds=15)
 """How long a fold may take before another one starts over, and how long the marks of a dead one wait."""
 MOST_SLOTS: Final = 5
-"""That are folded at once: all their events are in memory then, and a fold has to end within its claim."""
+"""That are folded at once: a fold has to end within its claim."""
 ATTEMPTS: Final = 8
 PATIENCE_SECONDS: Final = 1.0
 """How long a reader waits for another fold before it does the work itself."""
@@ -47,13 +47,18 @@ _log = logging.getLogger("registrail.summarize")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summarize:
-    """The use case."""
+    """The use case.
+
+    Attributes:
+        most_events: that are worked on at once.
+    """
 
     journal: Journal
     marks: Marks
     trace: Trace
     activity: Activity
     clock: Clock
+    most_events: int = MOST_EVENTS
 
     async def fold_all(self) -> int:
         """Fold what is marked in every registry and not being folded by somebody else; how many slots.
@@ -138,7 +143,7 @@ class Summarize:
         slots = [mark.slot for mark in claimed]
         for _ in range(ATTEMPTS):
             try:
-                await self.recount(registry, hour[: len("YYYY-MM-DD")], slots)
+                await self._recount(registry, hour, slots)
             except ConflictError:
                 continue
             await self.marks.clear(registry, claimed)
@@ -146,46 +151,18 @@ class Summarize:
         await self.marks.release(registry, claimed)
         return set()
 
-    async def recount(
-        self, registry: str, day: str, slots: Sequence[str], *, alone: bool = False, kept: Strands | None = None
-    ) -> int:
-        """Trace and count the events of some slots of one day; how many events.
+    async def _recount(self, registry: str, hour: str, slots: Sequence[str]) -> None:
+        day = hour[: len("YYYY-MM-DD")]
+        recount = self.recount(registry)
+        await recount.open(day, [hour], slots)
+        for since, until in _runs([Instant.parse(f"{slot}:00Z") for slot in slots]):
+            async for events in stretches(self.journal, registry, day, since, until, self.most_events):
+                await recount.add(events)
+        await recount.write(self.clock())
 
-        Args:
-            registry: whose.
-            day: of the slots.
-            slots: to be counted.
-            alone: whether no other slot between the first and the last of them has events; then it is one range.
-            kept: repositories that were traced before.
-
-        Raises:
-            ConflictError: somebody else wrote counts of this day meanwhile; nothing is lost, start again.
-            StorageUnavailableError: others kept changing the history for too long.
-        """
-        hours = sorted({slot[: len("YYYY-MM-DDTHH")] for slot in slots})
-        opened = await self.activity.open_account(registry, day, hours)
-        events: dict[str, list[RecordedEvent]] = {slot: [] for slot in slots}
-        begins = [Instant.parse(f"{slot}:00Z") for slot in slots]
-        for since, until in [(begins[0], begins[-1].plus(SLOT))] if alone else _runs(begins):
-            async for recorded in self._read(registry, day, since, until):
-                if recorded.event.occurred_at is not None and recorded.event.occurred_at.minute in events:
-                    events[recorded.event.occurred_at.minute].append(recorded)
-        traced = [recorded for of_slot in events.values() for recorded in of_slot]
-        effects = await self.trace.apply(registry, traced, kept)
-        counted = {slot: tally(of_slot, effects) for slot, of_slot in events.items()}
-        await self.activity.write_account(registry, opened, counted, self.clock())
-        return sum(map(len, events.values()))
-
-    async def _read(self, registry: str, day: str, since: Instant, until: Instant) -> AsyncIterator[RecordedEvent]:
-        """The events of a stretch of a day, a page at a time."""
-        after: str | None = None
-        while True:
-            page = await self.journal.read(registry, day, since=since, until=until, after=after)
-            for recorded in page.events:
-                yield recorded
-            after = page.after
-            if after is None:
-                return
+    def recount(self, registry: str, kept: Strands | None = None) -> Recount:
+        """Begin to count some slots of a registry anew."""
+        return Recount(registry=registry, trace=self.trace, activity=self.activity, kept=kept)
 
 
 def _runs(begins: Sequence[Instant]) -> list[tuple[Instant, Instant]]:

@@ -1,3 +1,4 @@
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from registrail.activity import (
     Counts,
     Dimension,
     Effect,
-    distinct,
+    Tally,
     merge,
     monday,
     sunday,
@@ -89,6 +90,7 @@ def test_each_dimension_is_counted_apart(found: list[RecordedEvent]) -> None:
 @given(st.lists(events()), st.data())
 def test_merging_counts_is_counting_together(parts: list[list[RecordedEvent]], data: st.DataObject) -> None:
     """Hours are sums of slots: counting in pieces and adding up is counting everything, in any order."""
+    parts = [[replace(one, id=f"{one.id}{number}") for one in part] for number, part in enumerate(parts)]
     together = [event for part in parts for event in part]
     effects = {event.id: data.draw(EFFECT) for event in together}
     expected = tally(data.draw(st.permutations(together)), effects)
@@ -112,7 +114,7 @@ def test_each_action_has_its_metric() -> None:
     found = [RegistryEvent(action=action, registry="r", repository="a") for action in actions]
     found.append(RegistryEvent(action="push", registry="r", repository="a", media_type=BLOB_MEDIA_TYPE))
     expected = Counts(events=10, pushes=2, deletes=1, quarantines=1, chart_pushes=1, chart_deletes=1, pulls=1, others=3)
-    assert tally(map(recorded, found), {}) == Breakdown(counts={("repository", "a"): expected})
+    assert tally(map(recorded, found, itertools.count()), {}) == Breakdown(counts={("repository", "a"): expected})
 
 
 def test_nothing_adds_nothing() -> None:
@@ -191,11 +193,25 @@ def test_the_earlier_one_counts(found: list[RecordedEvent], data: st.DataObject)
         groups.setdefault(key, []).append(one)
     effects = {one.id: data.draw(EFFECT) for one in found}
     order = data.draw(st.permutations(found))
-    kept = distinct(order)
-    assert {one.id for one in kept} == {max(one.id for one in group) for group in groups.values()}
-    assert len(kept) == len(groups)
-    assert tally(order, effects) == tally(found, effects)
-    assert tally(order, effects).total.tags_moved == sum(effects[one.id].tags_moved for one in kept)
+    kept = [max(one.id for one in group) for group in groups.values()]
+    counted = tally(order, effects)
+    assert counted == tally(found, effects)
+    assert counted.total.events == len(kept)
+    assert all(getattr(counted.total, name) == sum(getattr(effects[one], name) for one in kept) for name in EFFECTS)
+
+
+@given(events(requests=True), st.lists(st.integers(1, 5)), st.data())
+def test_counting_in_pieces_is_counting_at_once(
+    found: list[RecordedEvent], lengths: list[int], data: st.DataObject
+) -> None:
+    """Oldest first, in pieces of any length: also what two channels timed so differently that a piece ends between."""
+    effects = {one.id: data.draw(EFFECT) for one in found}
+    left = sorted(found, key=lambda one: one.id, reverse=True)
+    counting = Tally()
+    for length in [*lengths, len(left)]:
+        counting.add(data.draw(st.permutations(left[:length])), effects)
+        left = left[length:]
+    assert counting.breakdown == tally(found, effects)
 
 
 def test_an_event_is_where_any_channel_saw_it() -> None:

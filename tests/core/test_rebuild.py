@@ -72,9 +72,9 @@ def fortnight() -> bytes:
     return asyncio.run(made())
 
 
-def rebuilding(app: UseCases) -> Rebuild:
-    """The use case, for readers who need no grace."""
-    return replace(app.rebuild, grace_seconds=0)
+def rebuilding(app: UseCases, most_events: int = 60) -> Rebuild:
+    """The use case, for readers who need no grace; little at a time, so that there is much to interrupt."""
+    return replace(app.rebuild, grace_seconds=0, summarize=replace(app.summarize, most_events=most_events))
 
 
 async def damage(store: SqliteStore) -> None:
@@ -85,15 +85,16 @@ async def damage(store: SqliteStore) -> None:
         await store.commit(table, REGISTRY, [*operations, Replace("zzz", {"lost": 1})])
 
 
-async def test_all_rows_are_what_they_were(fortnight: bytes) -> None:
-    """Whatever was damaged; and the journal is not touched."""
+@pytest.mark.parametrize("most_events", [1, 60, 5000])
+async def test_all_rows_are_what_they_were(fortnight: bytes, most_events: int) -> None:
+    """Whatever was damaged, and however little is worked out at once; and the journal is not touched."""
     store = store_with(fortnight)
     app = use_cases(store, Settings(), lambda: NOW)
     before = await rows(store)
     await damage(store)
     assert await rows(store) != before
     steps: list[Step] = []
-    events = await rebuilding(app).rebuild(REGISTRY, steps.append)
+    events = await rebuilding(app, most_events).rebuild(REGISTRY, steps.append)
     assert await rows(store) == before
     assert sum(step.events for step in steps) == events > 400
     assert [step.left for step in steps] == list(range(len(steps) - 1, -1, -1))

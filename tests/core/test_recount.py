@@ -1,0 +1,55 @@
+"""Counting in pieces: what is folded with little in memory is what it is with everything in memory."""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from bench.fill import fill
+from bench.year import REGISTRY, year
+from registrail.compose import use_cases
+from registrail.instants import Instant
+from registrail.settings import Settings
+from registrail.storage.sqlite import SqliteStore
+from registrail.storage.store import Entity, scan_all
+from torture.copies import content_of, store_with
+
+NOW: Final = Instant.parse("2025-03-01T00:00:00Z")
+
+
+async def derived(store: SqliteStore) -> list[Entity]:
+    """All that was worked out, without the versions of rows."""
+    return [
+        replace(entity, version="")
+        for table in ("history", "activity")
+        for entity in await scan_all(store, table, REGISTRY)
+    ]
+
+
+@pytest.fixture(scope="module")
+def unfolded() -> bytes:
+    """A store with two busy days that nobody has counted."""
+
+    async def made() -> bytes:
+        store = SqliteStore(":memory:")
+        await fill(store, year(events=400, repositories=4, days=2, seed=5))
+        content = content_of(store)
+        await store.close()
+        return content
+
+    return asyncio.run(made())
+
+
+@pytest.mark.parametrize("most_events", [1, 3, 50])
+async def test_pieces_do_not_matter(unfolded: bytes, most_events: int) -> None:
+    """The rows of a fold in pieces are those of a fold at once."""
+    whole, pieces = store_with(unfolded), store_with(unfolded)
+    summarize = use_cases(pieces, Settings(), lambda: NOW).summarize
+    await replace(summarize, most_events=most_events).bring_up_to_date(REGISTRY)
+    await use_cases(whole, Settings(), lambda: NOW).summarize.bring_up_to_date(REGISTRY)
+    expected = await derived(whole)
+    assert len(expected) > 1000
+    assert await derived(pieces) == expected
+    for store in (whole, pieces):
+        await store.close()
