@@ -6,6 +6,7 @@ out. What is kept depends on nothing but the names, so a history that is worked 
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -23,34 +24,42 @@ class Names:
     """Names of tags and digests.
 
     Attributes:
-        marks: BYTES of the hash of each name; None if there are too many, or nobody wrote them down.
+        packed: BYTES of the hash of each name, one after the other, in order; None if there are too many, or nobody
+            wrote them down.
     """
 
-    marks: frozenset[bytes] | None = frozenset()
+    packed: bytes | None = b""
 
     def may_have(self, name: Name) -> bool:
         """Whether a name has to be looked for; else it is new."""
-        return self.marks is None or _mark(name) in self.marks
+        if self.packed is None:
+            return True
+        mark = _mark(name)
+        return self._at(self._place(mark)) == mark
 
     def adding(self, names: Iterable[Name]) -> "Names":
         """With more of them."""
-        if self.marks is None:
+        if self.packed is None:
             return self
-        marks = self.marks.union(map(_mark, names))
-        if len(marks) == len(self.marks):
+        pieces: list[bytes] = []
+        begin = 0
+        for mark in sorted(set(map(_mark, names))):
+            place = self._place(mark)
+            if self._at(place) != mark:
+                pieces += [self.packed[begin : BYTES * place], mark]
+                begin = BYTES * place
+        if not pieces:
             return self
-        return Names(marks if len(marks) <= MOST else None)
+        packed = b"".join((*pieces, self.packed[begin:]))
+        return Names(packed if len(packed) <= BYTES * MOST else None)
 
-    def packed(self) -> bytes | None:
-        """All marks, one after the other, in order."""
-        return None if self.marks is None else b"".join(sorted(self.marks))
+    def _place(self, mark: bytes) -> int:
+        """How many marks come before this one."""
+        return bisect_left(range(len(self.packed or b"") // BYTES), mark, key=self._at)
 
-    @classmethod
-    def unpacked(cls, packed: bytes | None) -> "Names":
-        """Undo `packed`."""
-        if packed is None:
-            return cls(None)
-        return cls(frozenset(packed[begin : begin + BYTES] for begin in range(0, len(packed), BYTES)))
+    def _at(self, place: int) -> bytes:
+        """One mark; empty behind the last one."""
+        return (self.packed or b"")[BYTES * place : BYTES * (place + 1)]
 
 
 def _mark(name: Name) -> bytes:

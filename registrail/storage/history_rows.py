@@ -60,12 +60,12 @@ def repository_history(columns: Properties) -> RepositoryHistory:
         tags=cast("int", columns["tags"]),
         images=cast("int", columns["images"]),
         recount=tuple((_maybe(columns, "recount") or "").split()),
-        names=Names.unpacked(joined("names", columns) if "names" in columns else None),
+        names=Names(joined("names", columns) if "names" in columns else None),
     )
 
 
 def _names(names: Names) -> Mapping[str, Value]:
-    packed = names.packed()
+    packed = names.packed
     return _NONE if packed is None else {"names": len(packed) // BYTES, **split("names", packed)}
 
 

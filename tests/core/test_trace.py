@@ -280,7 +280,7 @@ async def test_lists_of_repositories_leave_names_where_they_are() -> None:
     recorder = await history_of([[recorded(0, tag="v1", digest="sha256:a"), recorded(1, "delete")]])
     [found] = (await EntityHistoryLists(recorder.store).repositories(REGISTRY)).items
     stored, _ = await EntityHistory(recorder.store).repository(REGISTRY, "app")
-    assert stored.names.marks
+    assert stored.names.packed
     assert found == replace(stored, names=Names(None))
 
 
