@@ -33,6 +33,8 @@ LEASE: Final = timedelta(minutes=2)
 """How long a rebuild that does not go on keeps others from taking over."""
 GRACE_SECONDS: Final = 10.0
 """How long readers that came before the mark may go on before rows vanish."""
+MOST_EVENTS: Final = 5_000
+"""That are traced together: the more, the fuller are commits."""
 MOST_DAYS: Final = 32
 """That are worked out together, if they have few events: who is interrupted does them again."""
 
@@ -103,6 +105,7 @@ class Rebuild:
         activity: likewise.
         limits: before which events were deleted.
         grace_seconds: how long to wait for readers.
+        most_events: that are traced together.
     """
 
     journal: Journal
@@ -114,6 +117,7 @@ class Rebuild:
     summarize: Summarize
     clock: Clock
     grace_seconds: float = GRACE_SECONDS
+    most_events: int = MOST_EVENTS
 
     async def rebuild(
         self, registry: str, tell: Callable[[Step], None] = lambda _: None, *, forget: bool = False
@@ -225,21 +229,20 @@ class Rebuild:
     async def _recount(self, registry: str, days: Sequence[str], lease: _Lease, kept: Strands) -> Mapping[str, int]:
         """The events of some days are traced together: the fewer commits there are, the fuller they are."""
         recount = self.summarize.recount(registry, kept)
-        most = self.summarize.most_events
         events: dict[str, int] = {}
         waiting: list[RecordedEvent] = []
         for day in days[:MOST_DAYS]:
             await recount.open(day, [f"{day}T{hour:02}" for hour in range(24)])
             events[day] = 0
             begin = Instant.parse(f"{day}T00:00:00Z")
-            async for stretch in stretches(self.journal, registry, day, begin, begin.plus(timedelta(days=1)), most):
+            async for stretch in stretches(self.journal, registry, day, begin, begin.plus(timedelta(days=1))):
                 await lease.keep()
                 events[day] += len(stretch)
                 waiting += stretch
-                if len(waiting) >= most:
+                if len(waiting) >= self.most_events:
                     await recount.add(waiting)
                     waiting = []
-            if recount.events + len(waiting) >= most:
+            if recount.events + len(waiting) >= self.most_events:
                 break
         await recount.add(waiting)
         await recount.write(self.clock())

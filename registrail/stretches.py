@@ -7,8 +7,8 @@ from registrail.events import RecordedEvent
 from registrail.instants import Instant
 from registrail.ports import Journal
 
-MOST_EVENTS: Final = 5_000
-"""That are in memory at once: some ten megabytes."""
+MOST_EVENTS: Final = 2_000
+"""That are in memory at once: some four megabytes."""
 
 
 async def stretches(  # noqa: PLR0913, PLR0917 - a part of the journal has that many ends
@@ -45,7 +45,7 @@ async def _read(  # noqa: PLR0913, PLR0917 - likewise
         page = await journal.read(registry, day, since=since, until=until, after=after)
         found += page.events
         after = page.after
-        if most is not None and len(found) > most:
+        if most is not None and len(found) + (after is not None) > most:
             return found, found[-1].event.occurred_at
         if after is None:
             return found, None

@@ -74,7 +74,7 @@ def fortnight() -> bytes:
 
 def rebuilding(app: UseCases, most_events: int = 60) -> Rebuild:
     """The use case, for readers who need no grace; little at a time, so that there is much to interrupt."""
-    return replace(app.rebuild, grace_seconds=0, summarize=replace(app.summarize, most_events=most_events))
+    return replace(app.rebuild, grace_seconds=0, most_events=most_events)
 
 
 async def damage(store: SqliteStore) -> None:
