@@ -7,8 +7,8 @@ from registrail.events import RecordedEvent
 from registrail.instants import Instant
 from registrail.ports import Journal
 
-MOST_EVENTS: Final = 2_000
-"""That are in memory at once: some four megabytes."""
+MOST_EVENTS: Final = 3_000
+"""That are in memory at once: some six megabytes."""
 
 
 async def stretches(  # noqa: PLR0913, PLR0917 - a part of the journal has that many ends
