@@ -62,9 +62,7 @@ async def export(  # noqa: PLR0913, PLR0917 - one for each option
     range_: Range,
     who: Who,
     target: Target,
-    image: Annotated[
-        str | None, typer.Argument(metavar="[IMAGE]", help="Only of this: team/app, team/app:v1, …")
-    ] = None,
+    image: Annotated[str | None, typer.Argument(metavar="IMAGE", help="Only of this: team/app, team/app:v1, …")] = None,
     action: Annotated[str | None, typer.Option(help="Only these events: push, delete, …")] = None,
     form: Annotated[
         Form | None, typer.Option("--format", "-f", help="Else as the output's name ends; csv on standard output.")
@@ -103,6 +101,8 @@ async def export(  # noqa: PLR0913, PLR0917 - one for each option
             with _file(output, chosen) as file:
                 async for piece in write(chosen, COLUMNS[kind], batches):
                     file.write(piece)
+    if output is not None:
+        typer.echo(f"Rows in {output}: {progress.tasks[task].description}", err=True)
 
 
 async def _rows(

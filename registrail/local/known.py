@@ -7,6 +7,7 @@ from typing import Final
 from registrail.local.client import MOST, Client, Parameters
 from registrail.local.problems import LocalError
 from registrail.local.show import plain
+from registrail.senders import senders
 
 _ASKED: Final = 20
 """Registries that are asked at most."""
@@ -14,11 +15,14 @@ _CLOSE: Final = 3
 
 
 async def check(client: Client, parameters: Parameters) -> None:
-    """Return if the registry, the repository and the tag that were asked about are known; else say what is.
+    """Return if the sender, the registry, the repository and the tag that were asked about are known; else say what is.
 
     Raises:
         LocalError: one of them is not, and which ones are like it.
     """
+    sender = str(parameters.get("sender") or "")
+    if sender and sender not in senders():
+        raise LocalError(f"no sender is called {plain(sender)}; there are {', '.join(senders())}")
     registry, repository, tag = (str(parameters.get(name) or "") for name in ("registry", "repository", "tag"))
     if not registry and not repository:
         return

@@ -64,7 +64,7 @@ async def as_of(
     paging: Paging,
     target: Target,
     image: Annotated[
-        str | None, typer.Argument(metavar="[IMAGE]", help="team/app:latest, or team/app; else the whole registry.")
+        str | None, typer.Argument(metavar="IMAGE", help="team/app:latest, or team/app; else the whole registry.")
     ] = None,
     registry: Annotated[str | None, typer.Option(help="The registry's host; needed if there are several.")] = None,
 ) -> None:

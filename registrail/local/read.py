@@ -16,7 +16,7 @@ from registrail.local.target import Target, asking
 Image = Annotated[
     str | None,
     typer.Argument(
-        metavar="[IMAGE]", help="team/app, team/app:v1, team/app@sha256:…, sha256:…, or team/* for all that begin so."
+        metavar="IMAGE", help="team/app, team/app:v1, team/app@sha256:…, sha256:…, or team/* for all that begin so."
     ),
 ]
 

@@ -160,6 +160,14 @@ def test_a_tag_that_nobody_knows(storage: str, command: str) -> None:
     assert registrail(*command.split(), "team/app:v1", *at, "--storage", storage)[0] == 0
 
 
+@pytest.mark.parametrize("options", [[], ["--all"], ["--json"]])
+def test_a_sender_that_nobody_knows(storage: str, options: list[str]) -> None:
+    """Those that there are are named; one without requests is known."""
+    expected = "no sender is called azure; there are acr, eventgrid, distribution, harbor.\n"
+    assert registrail("deliveries", "--sender", "azure", *options, "--storage", storage) == (1, "", expected)
+    assert registrail("deliveries", "--sender", "harbor", *options, "--storage", storage)[0] == 0
+
+
 @pytest.mark.parametrize("command", ["events", "tags", "pushes", "timeline team/app:v1", "activity", "export pushes"])
 def test_a_registry_that_nobody_knows(storage: str, command: str) -> None:
     """Those that are known are named."""
