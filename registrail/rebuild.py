@@ -8,6 +8,8 @@ leaves both, and the next one goes on there. What makes that safe:
 - rows are deleted only in the versions in which they were read, and that by somebody who had the note after reading: if
   another one took over since then, his rows are other versions;
 - everything else adds to what is there, or is checked (`trace.py`, `summarize.py`), so to do it twice does no harm;
+- what was marked before the first event was read is counted with the rest, so these marks go, unless somebody touched
+  them meanwhile;
 - the mark is set before anything is deleted. It is removed only in the version in which it was found before the note
   was written for the last time, and who takes over sets it anew.
 """
@@ -207,14 +209,24 @@ class Rebuild:
         tell(Step(day=None if done == ERASED else done, events=0, left=len(days)))
         events = 0
         kept = Strands()
+        marks = await self._marks_by_day(registry)
         while days:
             worked_out = await self._some_days(registry, days, lease, kept)
             await lease.write(list(worked_out)[-1])
             for day, of_day in worked_out.items():
+                await self.marks.clear(registry, marks.pop(day, []))
                 del days[0]
                 events += of_day
                 tell(Step(day=day, events=of_day, left=len(days)))
         return events
+
+    async def _marks_by_day(self, registry: str) -> dict[str, list[Mark]]:
+        """The slots that await a fold; what they stand for is counted by whoever reads events from now on."""
+        marks: dict[str, list[Mark]] = {}
+        for mark in await self.marks.pending(registry):
+            if mark.slot != REBUILD:
+                marks.setdefault(mark.slot[: len("YYYY-MM-DD")], []).append(mark)
+        return marks
 
     async def _some_days(self, registry: str, days: Sequence[str], lease: _Lease, kept: Strands) -> Mapping[str, int]:
         """Work out the first days, at least one; how many events each has."""

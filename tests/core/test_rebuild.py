@@ -15,11 +15,12 @@ from bench.year import REGISTRY, year
 from registrail.compose import UseCases, use_cases
 from registrail.errors import BusyError, StorageUnavailableError
 from registrail.instants import Instant
-from registrail.ports import REBUILD
+from registrail.ports import REBUILD, Mark
 from registrail.rebuild import LEASE, ForgettingError, Rebuild, Step
 from registrail.senders.sender import Request
 from registrail.settings import Settings
 from registrail.storage.activity_rows import breakdown
+from registrail.storage.marks import EntityMarks
 from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import EntityStore, Operation, Replace, scan_all
 from registrail.upkeep import RebuildNote
@@ -100,6 +101,45 @@ async def test_all_rows_are_what_they_were(fortnight: bytes, most_events: int) -
     assert [step.left for step in steps] == list(range(len(steps) - 1, -1, -1))
     assert await app.summarize.marks.pending(REGISTRY) == []
     assert await app.rebuild.progress.read(REGISTRY) is None
+    await store.close()
+
+
+async def test_what_awaited_a_fold_is_counted(fortnight: bytes) -> None:
+    """After an import all minutes do, and nobody has to count them twice."""
+    store = store_with(fortnight)
+    app = use_cases(store, Settings(), lambda: NOW)
+    before = await rows(store)
+    slots = [row.rpartition("~")[2] for table, row in before if table == "activity" and row.startswith("slot")]
+    await app.summarize.marks.touch(REGISTRY, slots)
+    await rebuilding(app).rebuild(REGISTRY)
+    assert await app.summarize.marks.pending(REGISTRY) == []
+    assert await rows(store) == before
+    await store.close()
+
+
+@dataclass(kw_only=True)
+class Busy(EntityMarks):
+    """Marks of a registry that adds to one of its slots just before anything is cleared."""
+
+    store: EntityStore
+    slot: str
+
+    def __post_init__(self) -> None:
+        super().__init__(self.store)
+
+    async def clear(self, registry: str, marks: Sequence[Mark]) -> None:
+        await self.touch(registry, [self.slot])
+        await super().clear(registry, marks)
+
+
+async def test_what_was_added_meanwhile_still_awaits_a_fold(fortnight: bytes) -> None:
+    """Nobody knows whether the rebuild has read it."""
+    store = store_with(fortnight)
+    app = use_cases(store, Settings(), lambda: NOW)
+    slots = ["2025-01-05T10:00", "2025-01-06T10:00", "2025-01-06T10:01"]
+    await app.summarize.marks.touch(REGISTRY, slots)
+    await replace(rebuilding(app), marks=Busy(store=store, slot=slots[1])).rebuild(REGISTRY)
+    assert [mark.slot for mark in await app.summarize.marks.pending(REGISTRY)] == slots[1:2]
     await store.close()
 
 
