@@ -547,7 +547,7 @@ async def crash(at: int | None, *, after: bool, more: Sequence[RegistryEvent] = 
 def recount(events: Collection[RegistryEvent]) -> dict[str, tuple[int, int | None]]:
     """The rows that there must be for some events of one hour."""
     minutes = {one.occurred_at.minute for one in events if one.occurred_at}
-    found = [RecordedEvent(id="", event=one, seen={}, regions={}, deliveries={}) for one in events]
+    found = [RecordedEvent(id=f"{at}", event=one, seen={}, regions={}, deliveries={}) for at, one in enumerate(events)]
     return expected(
         {
             minute: tally(
