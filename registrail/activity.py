@@ -13,7 +13,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
-from registrail.events import RecordedEvent, content_hash
+from registrail.events import RecordedEvent, content_hash, oldest_first
 from registrail.instants import TICKS_PER_MINUTE
 from registrail.replicas import Lags, is_replicated, measure, merge_lags
 
@@ -143,7 +143,7 @@ class Tally:
             events: in any order, none earlier than those before.
             effects: what each event did, by its id; events without an entry did nothing.
         """
-        for recorded in sorted(events, key=_id, reverse=True):
+        for recorded in oldest_first(events):
             same = _same(recorded)
             if same not in self.seen:
                 at = recorded.event.occurred_at
@@ -198,10 +198,6 @@ def _same(recorded: RecordedEvent) -> bytes:
         minute = event.occurred_at.ticks // TICKS_PER_MINUTE if event.occurred_at else None
         told = (content_hash(event), minute, event.request_id)
     return blake2b(repr(told).encode(), digest_size=16).digest()
-
-
-def _id(recorded: RecordedEvent) -> str:
-    return recorded.id
 
 
 def merge(breakdowns: Iterable[Breakdown]) -> Breakdown:

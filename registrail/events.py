@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,3 +108,12 @@ class RecordedEvent:
     def received_at(self) -> Instant:
         """When the first of the reports in `seen` arrived."""
         return min(self.seen.values())
+
+
+def oldest_first(events: Iterable[RecordedEvent]) -> list[RecordedEvent]:
+    """In the order of the history: by time, and at the same time the greater id first."""
+    return sorted(events, key=_id, reverse=True)
+
+
+def _id(recorded: RecordedEvent) -> str:
+    return recorded.id

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from registrail.events import RecordedEvent
+from registrail.events import RecordedEvent, oldest_first
 from registrail.instants import Instant
 from registrail.manifests import GAP, Kind, at, completes, reference
 
@@ -118,7 +118,7 @@ class _Gathering:
 
     def push(self) -> Push:
         """What came of it."""
-        members = sorted((*self.own, *self.parts, *self.referrers, *self.layers), key=_id)
+        members = oldest_first((*self.own, *self.parts, *self.referrers, *self.layers))[::-1]
         own = oldest_first(self.own)
         return Push(
             event=self.first,
@@ -251,12 +251,3 @@ def _referrers(events: Iterable[RecordedEvent]) -> list[Referrer]:
         if tag and (about := reference(tag)):
             first.setdefault((tag, digest), Referrer(kind=about[0], tag=tag, digest=digest, at=at(recorded)))
     return list(first.values())
-
-
-def oldest_first(events: Iterable[RecordedEvent]) -> list[RecordedEvent]:
-    """In the order of the history: by time, and at the same time the greater id first."""
-    return sorted(events, key=_id, reverse=True)
-
-
-def _id(recorded: RecordedEvent) -> str:
-    return recorded.id

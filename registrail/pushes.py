@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from registrail.clusters import Clusters
-from registrail.events import RecordedEvent
-from registrail.gathering import Gatherer, Push, oldest_first
+from registrail.events import RecordedEvent, oldest_first
+from registrail.gathering import Gatherer, Push
 from registrail.instants import Instant
 from registrail.manifests import host, takes_part
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from registrail.activity import Effect
 from registrail.errors import ConflictError, StorageUnavailableError
-from registrail.events import RecordedEvent
+from registrail.events import RecordedEvent, oldest_first
 from registrail.ports import Marks
 from registrail.projections import History
 from registrail.strand import Strand
@@ -71,7 +71,7 @@ class Trace:
         self, registry: str, repository: str, events: Sequence[RecordedEvent], kept: Strands
     ) -> Mapping[str, Effect]:
         """Add the events of one repository, as many to a commit as fit."""
-        left = sorted(events, key=_id, reverse=True)
+        left = oldest_first(events)
         effects: dict[str, Effect] = {}
         for attempt in range(ATTEMPTS):
             strand = kept.take(repository) or await Strand.open(self.history, registry, repository)
@@ -118,7 +118,3 @@ class Trace:
 
 def _repository(recorded: RecordedEvent) -> str:
     return recorded.event.repository
-
-
-def _id(recorded: RecordedEvent) -> str:
-    return recorded.id

@@ -66,12 +66,10 @@ class Counted:
     """A journal that counts the events that were read."""
 
     journal: Journal
-    pages: int = 0
     events: int = 0
 
     async def read(self, *args: Any, **options: Any) -> EventPage:
         page = await self.journal.read(*args, **options, limit=10)
-        self.pages += 1
         self.events += len(page.events)
         return page
 
