@@ -13,13 +13,14 @@ from registrail.compose import use_cases
 from registrail.functions import grid, hooks, timers, web
 from registrail.settings import Settings
 from registrail.storage import open_store
-from registrail.storage.commit import GroupCommit
+from registrail.storage.commit import ENOUGH, GroupCommit
+from registrail.storage.store import MOST_OPERATIONS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _settings = Settings.from_env(os.environ)
-_store = GroupCommit(open_store(_settings))
+_store = GroupCommit(open_store(_settings), enough=ENOUGH if _settings.sqlite_path is None else MOST_OPERATIONS)
 _use_cases = use_cases(_store, _settings)
 
 
@@ -43,5 +44,7 @@ app.register_functions(timers.blueprint(lambda: _use_cases.summarize, lambda: _u
 app.register_functions(web.blueprint(_web_app))
 
 # What was made so far need not be looked through again: without this every hundredth request waits for the collector.
+# And it need not look for cycles after each few hundred objects: a few requests under way are more than that.
 gc.freeze()
+gc.set_threshold(20_000, *gc.get_threshold()[1:])
 gc.enable()

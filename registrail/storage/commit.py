@@ -2,9 +2,8 @@
 
 A store that answers in 5 ms writes 200 rows a second one at a time, and 20,000 a hundred at a time. Nobody waits for
 company on an idle store: the first write goes out at once, and whatever arrives in the meantime goes out together when
-it is back, or as soon as it fills a transaction. Only in a crowd, when several shared the last transaction, the next
-one waits a little for those who are just being answered: they tend to come again, and a transaction costs the store
-more than ten rows in it.
+it is back. In a crowd that would be everybody: all would wait for the store, and then the store for all of them. So
+what is worth a transaction goes out while others are under way, and of many that wait only half go together.
 Everyone hears the fate of their own rows, and hears it when they are durable.
 """
 
@@ -33,17 +32,14 @@ from registrail.storage.store import (
 MOST_WAITING: Final = 10_000
 """Operations that may wait; beyond that senders are told to come back."""
 
+ENOUGH: Final = 12
+"""Operations that are worth a transaction of their own while others are under way."""
+
 MOST_UNDER_WAY: Final = 4
-"""Transactions to one partition at a time, all but one of them full."""
+"""Transactions to one partition at a time; with more than twice `ENOUGH` operations in them others must be full."""
 
 TURNS: Final = 3
 """Of the event loop between transactions: requests that have arrived meanwhile are read and join the next one."""
-
-SHARE_OF_WAIT: Final = 0.3
-"""Of the time that a transaction with several callers took: so long the next one waits for more."""
-
-LONGEST_WAIT: Final = 0.01
-"""Seconds, however long it took."""
 
 Write = Merge | Replace
 
@@ -59,16 +55,23 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Lane:
-    """The writes to one partition: those that wait, how many operations that is, and who writes them."""
+    """The writes to one partition: those that wait, how many operations wait and are under way, and who writes them."""
 
+    enough: int
     waiting: deque[_Waiting] = field(default_factory=deque)
     length: int = 0
+    under_way: int = 0
     workers: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
-    def is_full(self) -> bool:
-        """Whether what waits fills a transaction."""
-        return self.length >= MOST_OPERATIONS
+    def has_enough(self) -> bool:
+        """Whether what waits should go out although others are under way."""
+        return self.length >= (self.enough if self.under_way <= 2 * self.enough else MOST_OPERATIONS)
+
+    @property
+    def share(self) -> int:
+        """How many operations of those that wait may go together: all, but of a few dozen only half."""
+        return max(self.enough, (self.length + 1) // 2) if self.length <= 4 * self.enough else MOST_OPERATIONS
 
 
 class GroupCommit:
@@ -76,10 +79,15 @@ class GroupCommit:
 
     Only unconditional writes (merge, replace) are put together. Commits that insert, delete or expect a version go
     straight through: what they may write depends on what is there.
+
+    Args:
+        enough: operations that are worth a transaction of their own while others are under way; at most
+            `MOST_OPERATIONS`, which suits an engine that does one transaction at a time.
     """
 
-    def __init__(self, store: EntityStore, *, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, store: EntityStore, *, enough: int = ENOUGH, most_waiting: int = MOST_WAITING) -> None:
         self._store = store
+        self._enough = enough
         self._most_waiting = most_waiting
         self._waiting = 0
         self._lanes: dict[tuple[str, str], _Lane] = {}
@@ -111,11 +119,11 @@ class GroupCommit:
         done: asyncio.Future[Sequence[str | None]] = asyncio.get_running_loop().create_future()
         lane = self._lanes.get((table, partition))
         if lane is None:
-            lane = self._lanes[table, partition] = _Lane()
+            lane = self._lanes[table, partition] = _Lane(self._enough)
         lane.waiting.append(_Waiting(writes, sum(estimate(write.properties) for write in writes), done))
         self._waiting += len(writes)
         lane.length += len(writes)
-        if not lane.workers or (lane.is_full and len(lane.workers) < MOST_UNDER_WAY):
+        if not lane.workers or (lane.has_enough and len(lane.workers) < MOST_UNDER_WAY):
             worker = asyncio.create_task(self._work(table, partition, lane))
             lane.workers.add(worker)
             worker.add_done_callback(lambda worker: self._leave(table, partition, lane, worker))
@@ -128,17 +136,18 @@ class GroupCommit:
         await self._store.close()
 
     async def _work(self, table: str, partition: str, lane: _Lane) -> None:
-        """Write one transaction after the other until nobody waits, or others write and what waits fills none."""
-        loop = asyncio.get_running_loop()
-        while lane.waiting and (lane.is_full or len(lane.workers) == 1):
-            begin = loop.time()
-            group = _take(lane.waiting)
-            self._leave_queue(lane, group)
+        """Write one transaction after the other until nobody waits, or others write and what waits is not enough."""
+        while lane.waiting and (lane.has_enough or len(lane.workers) == 1):
+            group = _take(lane.waiting, lane.share)
+            operations = self._leave_queue(lane, group)
+            lane.under_way += operations
             try:
                 await self._write(table, partition, group)
             finally:
+                lane.under_way -= operations
                 _fail(group, StorageUnavailableError("the app is ending"))  # all have heard unless we are cancelled
-            await _let_join(lane, loop.time() - begin if len(group) > 1 else 0.0)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         lane.workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if not lane.workers:
             del self._lanes[table, partition]
@@ -153,10 +162,12 @@ class GroupCommit:
             self._leave_queue(lane, lane.waiting)
             _fail(lane.waiting, StorageUnavailableError("the app is ending"))
 
-    def _leave_queue(self, lane: _Lane, callers: Iterable[_Waiting]) -> None:
+    def _leave_queue(self, lane: _Lane, callers: Iterable[_Waiting]) -> int:
+        """How many operations do not wait any more."""
         length = sum(len(caller.writes) for caller in callers)
         lane.length -= length
         self._waiting -= length
+        return length
 
     async def _write(self, table: str, partition: str, group: Sequence[_Waiting]) -> None:
         together: dict[str, Write] = {}
@@ -181,23 +192,8 @@ class GroupCommit:
                     caller.done.set_result([version_of[write.row] for write in caller.writes])
 
 
-async def _let_join(lane: _Lane, took: float) -> None:
-    """Let those join the next transaction who have arrived, and if there is a crowd those who are about to.
-
-    Also if nobody waits yet: or the first one back would have a transaction alone, and all others wait for it.
-
-    Args:
-        lane: of the transaction that has just ended.
-        took: how long it was under way with several callers, most of whom are soon back; 0 if it had one.
-    """
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
-    if took and not lane.is_full:
-        await asyncio.sleep(min(SHARE_OF_WAIT * took, LONGEST_WAIT))
-
-
-def _take(waiting: deque[_Waiting]) -> list[_Waiting]:
-    """As many callers, in their order, as fit into one transaction; at least one."""
+def _take(waiting: deque[_Waiting], most: int) -> list[_Waiting]:
+    """As many callers, in their order, as fit into one transaction of at most so many operations; at least one."""
     group = [waiting.popleft()]
     rows = {write.row for write in group[0].writes}
     size = group[0].size
@@ -205,7 +201,7 @@ def _take(waiting: deque[_Waiting]) -> list[_Waiting]:
         following = waiting[0]
         rows.update(write.row for write in following.writes)
         size += following.size
-        if len(rows) > MOST_OPERATIONS or size > MOST_BYTES:
+        if len(rows) > min(most, MOST_OPERATIONS) or size > MOST_BYTES:
             break
         group.append(waiting.popleft())
     return group

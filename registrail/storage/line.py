@@ -1,7 +1,8 @@
-"""The line to Table Storage: requests through azure-core's pipeline, and again when that may help.
+"""The line to Table Storage: requests through aiohttp, and again when that may help.
 
 azure-core's own retry policy will not do: it has no jitter, gives up on a POST whose connection broke, repeats what
 must not be repeated when the answer has a `Retry-After`, and does not see that an answer is unreadable.
+Its pipeline without that policy takes as much CPU as the request under it.
 
 **The ambiguous case.** When no readable answer comes, the service may have done what it was asked, or not. What can be
 repeated (reads, unconditional merges and replaces) is repeated. An insert, a delete or a write that expects a version
@@ -16,38 +17,33 @@ import asyncio
 import base64
 import hmac
 import random
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Any, Final, TypeVar
+from functools import lru_cache
+from time import time
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
-from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.core.credentials import AccessToken, AzureNamedKeyCredential, AzureSasCredential
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestTimeoutError
-from azure.core.pipeline import AsyncPipeline, PipelineRequest
-from azure.core.pipeline.policies import (
-    AsyncBearerTokenCredentialPolicy,
-    AsyncHTTPPolicy,
-    AzureSasCredentialPolicy,
-    DistributedTracingPolicy,
-    HttpLoggingPolicy,
-    SansIOHTTPPolicy,
-    UserAgentPolicy,
-)
-from azure.core.rest import AsyncHttpResponse, HttpRequest
+from azure.core.exceptions import AzureError
 
 from registrail.storage.wire import UNREADABLE, Answer, Failure, Request
 
+if TYPE_CHECKING:
+    import aiohttp
+
 T = TypeVar("T")
 Credential = AzureNamedKeyCredential | AzureSasCredential | AsyncTokenCredential
-Policy = SansIOHTTPPolicy[Any, Any] | AsyncHTTPPolicy[Any, Any]  # azure-core's own disagree about what is in brackets
 
 SCOPE: Final = "https://storage.azure.com/.default"
 CONNECTIONS: Final = 256
 KEEP_ALIVE: Final = 4.0
 """Seconds that an idle connection is kept: Azurite closes it after 5, and what is sent just then gets no answer."""
+RENEWED_BEFORE: Final = 300
+"""Seconds that a token is still good for when a new one is asked for."""
+UNAUTHORIZED: Final = 401
 NOT_SENT: Final = "NotSent"
 """The code when no connection came about: the service has heard nothing."""
 NO_ANSWER: Final = "NoAnswer"
@@ -96,9 +92,11 @@ class Line:
     def __init__(self, url: str, credential: Credential, patience: Patience) -> None:
         self.url = url
         self.credential = credential
-        self._authentication = _authentication(credential)
+        self._account_path = urlsplit(url).path
         self._patience = patience
-        self._pipeline: AsyncPipeline[HttpRequest, AsyncHttpResponse] | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._token: AccessToken | None = None
+        self._asking_for_token = asyncio.Lock()
 
     async def ask(self, request: Request, read: Callable[[Answer], T | Failure], *, repeatable: bool) -> T | Failure:
         """Send until there is an answer that stands, or patience is at its end."""
@@ -116,88 +114,93 @@ class Line:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._pipeline is not None:
-            await self._pipeline.__aexit__()
-            self._pipeline = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
             if isinstance(self.credential, AsyncTokenCredential):
                 await self.credential.close()
 
     async def _try(self, request: Request, read: Callable[[Answer], T | Failure], end: float) -> T | Failure:
-        headers = {**request.headers, "x-ms-date": formatdate(usegmt=True)}
-        http_request = HttpRequest(
-            request.method, self.url + request.target, headers=headers, content=request.body or None
-        )
+        import aiohttp  # noqa: PLC0415 - 0.07 s that importing the app need not wait for
+
         try:
             async with asyncio.timeout_at(end):
-                response = (await self._opened().run(http_request)).http_response
-            return read(Answer(response.status_code, response.headers, response.content))
+                return read(await self._send(request))
+        except AzureError as error:
+            return Failure(0, NO_TOKEN, _first_line(error))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return Failure(0, NOT_SENT, _first_line(error))
+        except aiohttp.ClientError as error:
+            return Failure(0, NO_ANSWER, _first_line(error))
         except TimeoutError:
             return Failure(0, NO_ANSWER, f"no answer within {self._patience.total:.0f} s")
-        except ClientAuthenticationError as error:
-            return Failure(0, NO_TOKEN, _first_line(error))
-        except (AzureError, zlib.error) as error:
-            return Failure(0, NOT_SENT if _never_connected(error) else NO_ANSWER, _first_line(error))
 
-    def _opened(self) -> AsyncPipeline[HttpRequest, AsyncHttpResponse]:
-        if self._pipeline is None:
-            # 0.07 s that importing the app need not wait for.
-            from urllib.request import getproxies  # noqa: PLC0415
+    async def _send(self, request: Request) -> Answer:
+        from yarl import URL  # noqa: PLC0415 - aiohttp's
 
-            import aiohttp  # noqa: PLC0415
-            from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415
+        target, headers = await self._signed(request)
+        session = self._session or self._opened()
+        async with session.request(
+            request.method,
+            URL(self.url + target, encoded=True),  # else it would not be the one that was signed
+            headers=headers,
+            data=request.body or None,
+            allow_redirects=False,
+        ) as response:
+            if response.status == UNAUTHORIZED:
+                self._token = None
+            return Answer(response.status, response.headers, await response.read())
 
-            session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # azure-core does
-                trust_env=bool(getproxies()),  # else it looks for a netrc file, in a thread, for each request
-            )
-            transport = AioHttpTransport(
-                session=session, connection_timeout=self._patience.connect, read_timeout=self._patience.read
-            )
-            policies: list[Policy] = [
-                UserAgentPolicy(sdk_moniker="registrail"),
-                self._authentication,
-                DistributedTracingPolicy(),
-                HttpLoggingPolicy(),
-            ]
-            self._pipeline = AsyncPipeline(transport, policies)
-        return self._pipeline
+    def _opened(self) -> "aiohttp.ClientSession":
+        from urllib.request import getproxies  # noqa: PLC0415 - as above
 
+        import aiohttp  # noqa: PLC0415
 
-class SharedKeyLitePolicy(SansIOHTTPPolicy[HttpRequest, AsyncHttpResponse]):
-    """Signs requests with the account's key.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"registrail {aiohttp.http.SERVER_SOFTWARE}"},
+            timeout=aiohttp.ClientTimeout(sock_connect=self._patience.connect, sock_read=self._patience.read),
+            trust_env=bool(getproxies()),  # else it looks for a netrc file, in a thread, for each request
+        )
+        return self._session
 
-    Source: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
-    """
+    async def _signed(self, request: Request) -> tuple[str, dict[str, str]]:
+        """Target and headers with what authorizes the request.
 
-    def __init__(self, credential: AzureNamedKeyCredential) -> None:
-        super().__init__()
-        self._credential = credential
+        Source: https://learn.microsoft.com/rest/api/storageservices/authorize-requests-to-azure-storage
+        """
+        date = _http_date(int(time()))
+        target, headers = request.target, {**request.headers, "x-ms-date": date}
+        credential = self.credential
+        if isinstance(credential, AzureNamedKeyCredential):
+            account, key = credential.named_key
+            path = self._account_path + target.partition("?")[0]
+            headers["Authorization"] = f"SharedKeyLite {account}:{_signature(account, key, date, path)}"
+        elif isinstance(credential, AzureSasCredential):
+            target += f"{'&' if '?' in target else '?'}{credential.signature.lstrip('?')}"
+        else:
+            headers["Authorization"] = f"Bearer {await self._bearer(credential)}"
+        return target, headers
 
-    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
-        """Sign date and path."""
-        account, key = self._credential.named_key
-        http_request = request.http_request
-        signed = f"{http_request.headers['x-ms-date']}\n/{account}{urlsplit(http_request.url).path}"
-        signature = hmac.digest(base64.b64decode(key), signed.encode(), "sha256")
-        http_request.headers["Authorization"] = f"SharedKeyLite {account}:{base64.b64encode(signature).decode()}"
-
-
-def _authentication(credential: Credential) -> Policy:
-    if isinstance(credential, AzureNamedKeyCredential):
-        return SharedKeyLitePolicy(credential)
-    if isinstance(credential, AzureSasCredential):
-        return AzureSasCredentialPolicy(credential)
-    return AsyncBearerTokenCredentialPolicy(credential, SCOPE)
+    async def _bearer(self, credential: AsyncTokenCredential) -> str:
+        """A token that is good for some minutes; asked for once, however many wait for it."""
+        async with self._asking_for_token:
+            if self._token is None or self._token.expires_on - time() < RENEWED_BEFORE:
+                self._token = await credential.get_token(SCOPE)
+            return self._token.token
 
 
-def _never_connected(error: Exception) -> bool:
-    """Tell a connection that never was from one that broke: azure-core has one name for both."""
-    import aiohttp  # noqa: PLC0415 - as above
+@lru_cache(maxsize=1)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
-    cause = getattr(error, "inner_exception", None)
-    return isinstance(error, ServiceRequestTimeoutError) or isinstance(cause, aiohttp.ClientConnectorError)
+
+@lru_cache(maxsize=32)
+def _signature(account: str, key: str, date: str, path: str) -> str:
+    """All transactions of a second have the same."""
+    text = f"{date}\n/{account}{path}"
+    return base64.b64encode(hmac.digest(base64.b64decode(key), text.encode(), "sha256")).decode()
 
 
 def _first_line(error: Exception) -> str:

@@ -61,17 +61,27 @@ async def test_company_shares_transactions() -> None:
     assert (store.commits, store.most_under_way, len(await stored(store))) == ([100, 100, 50], 2, 250)
 
 
-async def test_what_does_not_fill_a_transaction_waits() -> None:
+@pytest.mark.parametrize(
+    ("enough", "late", "commits", "most_under_way"),
+    [
+        (12, 11, [1, 11], 1),  # too few: they wait for the first to be back
+        (12, 12, [1, 12], 2),
+        (12, 30, [1, 15, 12, 3], 3),  # half of what waits, twice; what is left is not enough
+        (12, 60, [1, 60], 2),  # so many need not be spread
+        (12, 1000, [1] + 10 * [100], 4),
+        (100, 60, [1, 60], 1),  # for an engine that does one at a time
+        (100, 250, [1, 100, 100, 50], 3),  # full ones do not wait
+    ],
+)
+async def test_what_is_enough_does_not_wait(enough: int, late: int, commits: list[int], most_under_way: int) -> None:
     """Few writes are not spread over several transactions, and there is a limit to those under way."""
     store = SlowStore()
-    group = GroupCommit(store)
+    group = GroupCommit(store, enough=enough)
     first = asyncio.create_task(group.commit("t", "p", [Merge("first", {})]))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await asyncio.gather(*(group.commit("t", "p", [Merge(f"{number:03}", {})]) for number in range(60)))
-    assert (await first, store.commits, store.most_under_way) == (await first, [1, 60], 1)
-    await asyncio.gather(*(group.commit("t", "p", [Merge(f"{number:04}", {})]) for number in range(1000)))
-    assert (sum(store.commits[2:]), store.most_under_way) == (1000, 4)
+    await asyncio.gather(first, *(group.commit("t", "p", [Merge(f"{number:04}", {})]) for number in range(late)))
+    assert (store.commits, store.most_under_way) == (commits, most_under_way)
 
 
 async def test_a_crowd_shares_few_transactions() -> None:
