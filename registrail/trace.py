@@ -26,8 +26,8 @@ from registrail.strand import Strand
 from registrail.strands import Strands
 from registrail.timeline import takes_part
 
-AT_ONCE: Final = 8
-"""Repositories that are traced at once."""
+AT_ONCE: Final = 4
+"""Repositories that are traced at once; each reads some rows at a time, and webhooks wait behind them."""
 ATTEMPTS: Final = 16
 UNANSWERED: Final = 1
 """The last attempt, from 0, after which a commit without an answer is tried again."""

@@ -28,8 +28,8 @@ from registrail.storage.store import (
 from registrail.timeline import Hold, Movement, TagHistory, Window
 
 TABLE: Final = "history"
-AT_ONCE: Final = 16
-"""Point reads under way for one fold."""
+AT_ONCE: Final = 8
+"""Point reads under way for one repository: with more of them webhooks wait behind those of a fold."""
 _PAGE: Final = 100
 
 

@@ -139,6 +139,7 @@ class Line:
         from yarl import URL  # noqa: PLC0415 - aiohttp's
 
         target, headers = await self._signed(request)
+        token = self._token
         session = self._session or self._opened()
         async with session.request(
             request.method,
@@ -147,7 +148,7 @@ class Line:
             data=request.body or None,
             allow_redirects=False,
         ) as response:
-            if response.status == UNAUTHORIZED:
+            if response.status == UNAUTHORIZED and self._token is token:
                 self._token = None
             return Answer(response.status, response.headers, await response.read())
 

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,7 @@ ANSWERS: Final[dict[str, tuple[str, str, str]]] = {
     "busy": ("503 Service Unavailable", "application/json", "ServerBusy"),
     "throttled": ("429 Too Many Requests", "application/json", "TooManyRequests"),
     "failing": ("500 Internal Server Error", "application/json", "OperationTimedOut"),
+    "unauthorized": ("401 Unauthorized", "application/json", "InvalidAuthenticationInfo"),
     "forbidden": ("403 Forbidden", "application/json", "AuthorizationPermissionMismatch"),
     "bad": ("400 Bad Request", "application/json", "InvalidInput"),
     "moved": ("302 Found\r\nLocation: http://127.0.0.1:1/", "text/html", "<html>Sign in</html>"),
@@ -53,6 +55,7 @@ class Proxy:
         self.faults: deque[str] = deque()
         self.always: str = "none"
         self.requests = 0
+        self.bearers: set[str] = set()
         self.gate: asyncio.Barrier | None = None
         self.serving: set[asyncio.Task[None]] = set()
         self._target = target
@@ -79,6 +82,8 @@ class Proxy:
             request = await _message(reader)
         except asyncio.IncompleteReadError:
             return
+        bearer = re.search(rb"\r\nAuthorization: (Bearer [^\r]+)", request)
+        self.bearers |= {bearer[1].decode()} if bearer else set()
         fault = self.next()
         if self.gate is not None:
             await self.gate.wait()
@@ -386,6 +391,40 @@ async def test_an_identity_without_a_token_is_unavailability() -> None:
     with pytest.raises(StorageUnavailableError, match="no identity here"):
         await store.commit(TABLE, "p", [Merge("a", {})])
     assert identity.asked == 1
+    await store.close()
+
+
+class Tokens(Locked):
+    """An identity whose tokens are good for some time; it takes a moment to get one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        """Number them."""
+        self.asked += 1
+        number = self.asked
+        await asyncio.sleep(0.01)
+        return AccessToken(f"token-{number}", int(time.time() + self.seconds))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fault", "asked"),
+    [(3600, "bad", 1), (3600, "unauthorized", 2), (200, "bad", 11)],
+    ids=["kept", "not believed any more", "about to end"],
+)
+async def test_a_token_is_asked_for_once(proxy: tuple[Proxy, str], seconds: float, fault: str, asked: int) -> None:
+    """However many wait for it; a new one only when it is about to end, or when the service does not take it."""
+    identity = Tokens(seconds)
+    endpoint = re.search("TableEndpoint=([^;]+)", proxy[1])
+    assert endpoint is not None
+    store = TablesStore(lambda: (endpoint[1], identity), patience())
+    proxy[0].always = fault
+    outcomes = await asyncio.gather(*(store.get(TABLE, "p", "r") for _ in range(10)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == 10 * [StorageRefusedError]
+    with pytest.raises(StorageRefusedError):
+        await store.get(TABLE, "p", "r")
+    assert (identity.asked, proxy[0].bearers) == (asked, {f"Bearer token-{n + 1}" for n in range(asked)})
     await store.close()
 
 
