@@ -85,7 +85,7 @@ async def test_what_is_enough_does_not_wait(enough: int, late: int, commits: lis
 
 
 async def test_a_crowd_shares_few_transactions() -> None:
-    """Those who come again as soon as they are answered are waited for, so that all of them end up together."""
+    """Those who come again as soon as they are answered do not all wait for one transaction, nor have one each."""
     store = SlowStore()
     group = GroupCommit(store)
 
@@ -96,7 +96,8 @@ async def test_a_crowd_shares_few_transactions() -> None:
 
     await asyncio.gather(*(come_again(name) for name in range(32)))
     assert sum(store.commits) == 32 * 40
-    assert len(store.commits) < 3 * 40
+    assert len(store.commits) < 32 * 40 / 4
+    assert 2 <= store.most_under_way <= 4
 
 
 async def test_partitions_do_not_wait_for_each_other() -> None:

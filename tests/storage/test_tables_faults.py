@@ -420,7 +420,9 @@ async def test_a_token_is_asked_for_once(proxy: tuple[Proxy, str], seconds: floa
     assert endpoint is not None
     store = TablesStore(lambda: (endpoint[1], identity), patience())
     proxy[0].always = fault
+    proxy[0].gate = asyncio.Barrier(10)
     outcomes = await asyncio.gather(*(store.get(TABLE, "p", "r") for _ in range(10)), return_exceptions=True)
+    proxy[0].gate = None
     assert [type(outcome) for outcome in outcomes] == 10 * [StorageRefusedError]
     with pytest.raises(StorageRefusedError):
         await store.get(TABLE, "p", "r")
