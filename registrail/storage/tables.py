@@ -9,6 +9,7 @@ Source: https://learn.microsoft.com/rest/api/storageservices/performing-entity-g
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from registrail.errors import ConflictError, StorageError, StorageRefusedError, 
 from registrail.storage import wire
 from registrail.storage.line import NO_ANSWER, Credential, Line, Patience, helps_later
 from registrail.storage.store import Delete, Entity, Insert, Operation, Page, check_operations
-from registrail.storage.wire import Failure, Request, Rows
+from registrail.storage.wire import Answer, Failure, Request, Rows
 
 DEVELOPMENT_STORAGE: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey="
@@ -207,7 +208,13 @@ class TablesStore:
     ) -> Sequence[str | None] | Failure:
         conditional = any(isinstance(operation, Insert | Delete) or operation.version for operation in operations)
         request = wire.transaction(self._line.url, table, partition, operations)
-        read = partial(wire.versions, operations=operations)
+
+        def read(answer: Answer) -> Sequence[str | None] | Failure:
+            outcome = wire.versions(answer, operations)
+            if not conditional and isinstance(outcome, Failure) and outcome.code in _CONFLICTS:
+                return replace(outcome, status=503)  # two upserts of a new row met: nothing was written, so once more
+            return outcome
+
         return await self._line.ask(request, read, repeatable=not conditional)
 
     @asynccontextmanager

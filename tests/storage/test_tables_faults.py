@@ -34,6 +34,7 @@ ANSWERS: Final[dict[str, tuple[str, str, str]]] = {
     "busy": ("503 Service Unavailable", "application/json", "ServerBusy"),
     "throttled": ("429 Too Many Requests", "application/json", "TooManyRequests"),
     "failing": ("500 Internal Server Error", "application/json", "OperationTimedOut"),
+    "racing": ("409 Conflict", "application/json", "EntityAlreadyExists"),
     "unauthorized": ("401 Unauthorized", "application/json", "InvalidAuthenticationInfo"),
     "forbidden": ("403 Forbidden", "application/json", "AuthorizationPermissionMismatch"),
     "bad": ("400 Bad Request", "application/json", "InvalidInput"),
@@ -186,6 +187,17 @@ async def test_what_can_be_repeated_is(
     found = await rows(proxy, store, partition)
     assert [found[row].version for row in "ab"] == list(versions)
     assert [found[row].properties for row in "ab"] == [{"n": 1}, {"n": 2}]
+
+
+async def test_upserts_that_meet_are_repeated(proxy: tuple[Proxy, str], store: TablesStore, partition: str) -> None:
+    """The service may call it a conflict when two of them make one row; an upsert expects nothing, so it cannot be."""
+    proxy[0].faults.extend(["racing", "racing"])
+    await store.commit(TABLE, partition, [Merge("a", {"n": 1}), Replace("b", {"n": 2})])
+    assert proxy[0].requests == 3
+    assert set(await rows(proxy, store, partition)) == {"a", "b"}
+    proxy[0].faults.append("racing")
+    with pytest.raises(ConflictError):
+        await store.commit(TABLE, partition, [Merge("a", {"n": 1}), Insert("c", {})])
 
 
 @pytest.mark.parametrize("fault", NOTHING_DONE)
