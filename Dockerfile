@@ -8,14 +8,14 @@ FROM ${BASE_IMAGE} AS packages
 WORKDIR /build
 COPY requirements.txt ./
 # Into a folder that has the paths of the image's Python, wherever that is, so that the runtime stage needs only a copy.
-RUN python -m pip install --no-cache-dir --disable-pip-version-check --root /build/root --ignore-installed \
+RUN python -m pip install --no-cache-dir --disable-pip-version-check --root /build/installed --ignore-installed \
       --requirement requirements.txt
 COPY function_app.py host.json app/
 COPY registrail app/registrail
 RUN rm -r app/registrail/local && mkdir state
 
 FROM ${BASE_IMAGE} AS runtime
-COPY --from=packages /build/root/ /
+COPY --from=packages /build/installed/ /
 COPY --from=packages /build/app/ /srv/registrail/
 COPY --from=packages --chown=10001:10001 /build/state/ /var/registrail/
 # Port 80 is for root only. HOME is where the host keeps logs and keys if it has no storage account.
