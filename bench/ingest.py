@@ -1,9 +1,9 @@
 """How fast events become durable: `make bench-ingest`.
 
-Everything is measured over real HTTP against the local host as a process of its own (the sender is one too, on uvloop
-as the host is, so that it takes little of the machine), on Azurite (in memory, because
+Everything is measured over real HTTP against the local host as a process of its own, on Azurite (in memory, because
 its disk writes stop everything every 5 s) and on SQLite (in a file, `synchronous=FULL`), beside the plain way: the same
-host on an Azurite of its own, one `upsert_entity` for each request.
+host on an Azurite of its own, one `upsert_entity` for each request. The sender runs on uvloop, as the host does,
+so that it takes little of the machine.
 
 What is compared is measured by turns, in rounds, and a ratio is the median of the rounds' ratios: what else the machine
 does meets both, and a fold, which runs every minute as it does for users, counts in the rounds that it meets.

@@ -21,6 +21,7 @@ import azure.functions as func
 from azure.functions.decorators.http import HttpTrigger
 from azure.functions.decorators.timer import TimerTrigger
 from azure.functions.meta import Datum
+from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -235,7 +236,7 @@ def _request_datum(scope: Scope, parameters: Mapping[str, str], body: bytes) -> 
     """The request as the host hands it to the worker: what is given twice is joined with a comma."""
     headers = _joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     query = scope["query_string"].decode()
-    url = f"{scope['scheme']}://{headers.get('host', 'localhost')}{scope['raw_path'].decode('ascii')}"
+    url = f"{scope['scheme']}://{URL(scope=scope).netloc}{scope['raw_path'].decode('ascii')}"
     return Datum(
         {
             "method": _text(scope["method"]),

@@ -71,7 +71,9 @@ class _Lane:
     @property
     def share(self) -> int:
         """How many operations of those that wait may go together: all, but of a few dozen only half."""
-        return max(self.enough, (self.length + 1) // 2) if self.length <= 4 * self.enough else MOST_OPERATIONS
+        if self.length > 4 * self.enough:
+            return MOST_OPERATIONS
+        return min(max(self.enough, (self.length + 1) // 2), MOST_OPERATIONS)
 
 
 class GroupCommit:
@@ -201,7 +203,7 @@ def _take(waiting: deque[_Waiting], most: int) -> list[_Waiting]:
         following = waiting[0]
         rows.update(write.row for write in following.writes)
         size += following.size
-        if len(rows) > min(most, MOST_OPERATIONS) or size > MOST_BYTES:
+        if len(rows) > most or size > MOST_BYTES:
             break
         group.append(waiting.popleft())
     return group

@@ -2,7 +2,7 @@
 
 azure-core's own retry policy will not do: it has no jitter, gives up on a POST whose connection broke, repeats what
 must not be repeated when the answer has a `Retry-After`, and does not see that an answer is unreadable.
-Its pipeline without that policy takes as much CPU as the request under it.
+Its pipeline without that policy takes two fifths of the CPU of the request under it.
 
 **The ambiguous case.** When no readable answer comes, the service may have done what it was asked, or not. What can be
 repeated (reads, unconditional merges and replaces) is repeated. An insert, a delete or a write that expects a version
@@ -136,14 +136,12 @@ class Line:
             return Failure(0, NO_ANSWER, f"no answer within {self._patience.total:.0f} s")
 
     async def _send(self, request: Request) -> Answer:
-        from yarl import URL  # noqa: PLC0415 - aiohttp's
-
         target, headers = await self._signed(request)
         token = self._token
         session = self._session or self._opened()
         async with session.request(
             request.method,
-            URL(self.url + target, encoded=True),  # else it would not be the one that was signed
+            self.url + target,
             headers=headers,
             data=request.body or None,
             allow_redirects=False,

@@ -37,7 +37,7 @@ _HEAD: Final = f"--{_BATCH}\r\nContent-Type: multipart/mixed; boundary={_CHANGES
 _TAIL: Final = f"--{_CHANGESET}--\r\n\r\n--{_BATCH}--\r\n"
 _ALWAYS: Final = ("PartitionKey", "RowKey", "Timestamp")
 _OUTSIDE: Final = "!$'()*,&=;:@"
-"""What stands in a path as it is."""
+"""What yarl, under aiohttp, would decode in a path; encoded, the path would not be the one that was signed."""
 
 _ANSWERED = re.compile(rb"\r\n\r\nHTTP/1\.[01] ([0-9]{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 _ETAG = re.compile(rb"(?:^|\r\n)ETag: *([^\r\n]+)\r\n", re.IGNORECASE)

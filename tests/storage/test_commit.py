@@ -96,7 +96,7 @@ async def test_a_crowd_shares_few_transactions() -> None:
 
     await asyncio.gather(*(come_again(name) for name in range(32)))
     assert sum(store.commits) == 32 * 40
-    assert len(store.commits) < 32 * 40 / 4
+    assert len(store.commits) < 4 * 40
     assert 2 <= store.most_under_way <= 4
 
 
