@@ -251,6 +251,7 @@ class Rebuild:
                 await lease.keep()
                 events[day] += len(stretch)
                 waiting += stretch
+                del stretch  # before more is read
                 if len(waiting) >= self.most_events:
                     await recount.add(waiting)
                     waiting = []

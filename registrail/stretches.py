@@ -17,7 +17,8 @@ async def stretches(  # noqa: PLR0913, PLR0917 - a part of the journal has that 
     """The events of one day, `since` <= time < `until`, each stretch later than the one before, in any order in itself.
 
     Where there are more than `most`, time is cut into pieces that have fewer. What was read of a piece with too many
-    tells how long the next one may be. Events of one instant stay together, however many they are.
+    tells how long the next one may be. Events of one instant stay together, however many they are. A caller that lets
+    go of a stretch when it is done with it has only one in memory: the next one is read after that.
     """
     begin, end = since.ticks, until.ticks
     ticks = end - begin
@@ -26,12 +27,15 @@ async def stretches(  # noqa: PLR0913, PLR0917 - a part of the journal has that 
         found, oldest = await _read(journal, registry, day, Instant(begin), Instant(begin + ticks), most)
         if oldest is not None and ticks > 1:
             ticks = max(1, min((begin + ticks - oldest.ticks) * 3 // 4, ticks // 2))
+            found.clear()
             continue
         if oldest is not None:
             found, _ = await _read(journal, registry, day, Instant(begin), Instant(begin + ticks), None)
+        is_short = len(found) <= most // 2
         yield found
+        del found
         begin += ticks
-        if len(found) <= most // 2:
+        if is_short:
             ticks *= 2
 
 

@@ -158,6 +158,7 @@ class Summarize:
         for since, until in _runs([Instant.parse(f"{slot}:00Z") for slot in slots]):
             async for events in stretches(self.journal, registry, day, since, until, self.most_events):
                 await recount.add(events)
+                del events  # before more is read
         await recount.write(self.clock())
 
     def recount(self, registry: str, kept: Strands | None = None) -> Recount:

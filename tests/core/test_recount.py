@@ -1,15 +1,19 @@
 """Counting in pieces: what is folded with little in memory is what it is with everything in memory."""
 
 import asyncio
-from dataclasses import replace
-from typing import Final
+import gc
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 
 from bench.fill import fill
 from bench.year import REGISTRY, year
 from registrail.compose import use_cases
+from registrail.events import Arrival, RecordedEvent, RegistryEvent
 from registrail.instants import Instant
+from registrail.ports import EventPage, Journal
 from registrail.settings import Settings
 from registrail.storage.sqlite import SqliteStore
 from registrail.storage.store import Entity, scan_all
@@ -53,3 +57,37 @@ async def test_pieces_do_not_matter(unfolded: bytes, most_events: int) -> None:
     assert await derived(pieces) == expected
     for store in (whole, pieces):
         await store.close()
+
+
+@dataclass
+class Watched:
+    """A journal that counts the events in memory whenever more are read."""
+
+    journal: Journal
+    most: int = 0
+
+    async def read(self, *args: Any, **options: Any) -> EventPage:
+        gc.collect()
+        self.most = max(self.most, sum(isinstance(one, RecordedEvent) for one in gc.get_objects()))
+        return await self.journal.read(*args, **options, limit=10)
+
+
+async def test_a_piece_is_let_go_of_before_the_next_one_is_read() -> None:
+    """A fold of a busy minute never has two pieces in memory."""
+    store = SqliteStore(":memory:")
+    app = use_cases(store, Settings(), lambda: NOW)
+    begin = NOW.plus(timedelta(minutes=-5))
+    for number in range(200):
+        event = RegistryEvent(
+            action="push",
+            registry=REGISTRY,
+            repository="a",
+            tag=f"v{number}",
+            occurred_at=begin.plus(timedelta(milliseconds=200 * number)),
+        )
+        await app.ingest.journal.append([event], Arrival(sender="acr", delivery="1", received_at=NOW))
+    await app.ingest.marks.touch(REGISTRY, [begin.minute])
+    watched = Watched(app.summarize.journal)
+    await replace(app.summarize, journal=watched, most_events=20).bring_up_to_date(REGISTRY)  # type: ignore[arg-type]
+    assert 10 <= watched.most <= 20  # of a piece that was read in part
+    await store.close()
