@@ -7,6 +7,9 @@ from registrail.events import RecordedEvent
 from registrail.instants import Instant
 from registrail.ports import Journal
 
+PAGE: Final = 500
+"""Events that are read at once: a page is in memory three times while it is taken apart, and webhooks wait."""
+
 MOST_EVENTS: Final = 3_000
 """That are in memory at once: some six megabytes."""
 
@@ -46,7 +49,7 @@ async def _read(  # noqa: PLR0913, PLR0917 - likewise
     found: list[RecordedEvent] = []
     after: str | None = None
     while True:
-        page = await journal.read(registry, day, since=since, until=until, after=after)
+        page = await journal.read(registry, day, since=since, until=until, after=after, limit=PAGE)
         found += page.events
         after = page.after
         if most is not None and len(found) + (after is not None) > most:

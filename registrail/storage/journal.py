@@ -1,7 +1,7 @@
 """The journal: table `events`."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, cast
 
@@ -32,12 +32,12 @@ class EntityJournal:
 
     async def append(self, events: Sequence[RegistryEvent], arrival: Arrival) -> None:
         """Merge events into their rows, whole partitions at a time."""
-        partitions: dict[tuple[str, str], dict[str, dict[str, Value]]] = defaultdict(dict)
+        partitions: dict[tuple[str, str], dict[str, list[RegistryEvent]]] = defaultdict(dict)
         for event in events:
             day, row = _place(event)
-            partitions[event.registry, day].setdefault(row, {}).update(event_properties(event, arrival))
+            partitions[event.registry, day].setdefault(row, []).append(event)
         for (registry, day), rows in partitions.items():
-            await self._write(registry, day, rows)
+            await self._write(registry, day, (Merge(row, _merged(alike, arrival)) for row, alike in rows.items()))
 
     async def restore(self, events: Sequence[RecordedEvent]) -> None:
         """Write events as they were recorded; safe to repeat. What is stored already is merged with them.
@@ -45,20 +45,20 @@ class EntityJournal:
         Raises:
             ValueError: the id of one is not the one that its content and time give.
         """
-        partitions: dict[tuple[str, str], dict[str, dict[str, Value]]] = defaultdict(dict)
+        partitions: dict[tuple[str, str], dict[str, RecordedEvent]] = defaultdict(dict)
         for recorded in events:
             day, row = _place(recorded.event)
             if row != recorded.id:
                 message = f"the id is {recorded.id!r}, but content and time give {row!r}"
                 raise ValueError(message)
-            partitions[recorded.event.registry, day][row] = recorded_properties(recorded)
+            partitions[recorded.event.registry, day][row] = recorded
         for (registry, day), rows in partitions.items():
-            await self._write(registry, day, rows)
+            await self._write(registry, day, (Merge(row, recorded_properties(one)) for row, one in rows.items()))
 
-    async def _write(self, registry: str, day: str, rows: dict[str, dict[str, Value]]) -> None:
+    async def _write(self, registry: str, day: str, operations: Iterable[Operation]) -> None:
+        """Write rows, which are made when their turn has come: all rows of a large request would be megabytes."""
         await self._catalog.add(REGISTRIES, keys.encode(registry), registry=registry)
         await self._catalog.add(_days(registry), _name(day))
-        operations: list[Operation] = [Merge(row, properties) for row, properties in rows.items()]
         partition = keys.event_partition(registry, day)
         for operations_at_once in commits(operations):
             await self._store.commit(TABLE, partition, operations_at_once)
@@ -123,6 +123,14 @@ def _days(registry: str) -> str:
 def _name(day: str) -> str:
     """A day in the catalog: `{99999999 - YYYYMMDD}~{YYYY-MM-DD}`, so that the newest comes first; `undated` is last."""
     return day if day == keys.UNDATED else keys.join(f"{99_999_999 - int(day.replace('-', '')):08d}", day)
+
+
+def _merged(alike: Sequence[RegistryEvent], arrival: Arrival) -> dict[str, Value]:
+    """The columns of what arrived at once, of the same event."""
+    first, *others = (event_properties(event, arrival) for event in alike)
+    for other in others:
+        first |= other
+    return first
 
 
 def _place(event: RegistryEvent) -> tuple[str, str]:

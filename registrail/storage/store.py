@@ -1,6 +1,6 @@
 """The one small port that both engines speak: entities in partitions, ordered by row key, each with a version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypedDict, Unpack
@@ -150,20 +150,19 @@ def check_operations(operations: Sequence[Operation]) -> None:
         raise ValueError("a commit has at most one operation on each row")
 
 
-def commits(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """Cut a long list of operations into pieces that fit into one commit each."""
-    if len(operations) == 1:
-        return [list(operations)]
-    pieces: list[list[Operation]] = [[]]
+def commits(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
+    """Cut many operations into pieces that fit into one commit each, and take no more of them than a piece needs."""
+    piece: list[Operation] = []
     size = 0
     for operation in operations:
         weight = 0 if isinstance(operation, Delete) else estimate(operation.properties)
-        if pieces[-1] and (len(pieces[-1]) == MOST_OPERATIONS or size + weight > MOST_BYTES):
-            pieces.append([])
-            size = 0
-        pieces[-1].append(operation)
+        if piece and (len(piece) == MOST_OPERATIONS or size + weight > MOST_BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(operation)
         size += weight
-    return [piece for piece in pieces if piece]
+    if piece:
+        yield piece
 
 
 def estimate(properties: Properties) -> int:

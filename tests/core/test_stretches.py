@@ -69,7 +69,7 @@ class Counted:
     events: int = 0
 
     async def read(self, *args: Any, **options: Any) -> EventPage:
-        page = await self.journal.read(*args, **options, limit=10)
+        page = await self.journal.read(*args, **options | {"limit": 10})
         self.events += len(page.events)
         return page
 
