@@ -28,18 +28,17 @@ async def stretches(  # noqa: PLR0913, PLR0917 - a part of the journal has that 
     while begin < end:
         ticks = min(ticks, end - begin)
         found, oldest = await _read(journal, registry, day, Instant(begin), Instant(begin + ticks), most)
-        if oldest is not None and ticks > 1:
-            ticks = max(1, min((begin + ticks - oldest.ticks) * 3 // 4, ticks // 2))
-            found.clear()
-            continue
         if oldest is not None:
+            found.clear()
+            if ticks > 1:
+                ticks = max(1, min((begin + ticks - oldest.ticks) * 3 // 4, ticks // 2))
+                continue
             found, _ = await _read(journal, registry, day, Instant(begin), Instant(begin + ticks), None)
-        is_short = len(found) <= most // 2
+        begin += ticks
+        if len(found) <= most // 2:
+            ticks *= 2
         yield found
         del found
-        begin += ticks
-        if is_short:
-            ticks *= 2
 
 
 async def _read(  # noqa: PLR0913, PLR0917 - likewise
