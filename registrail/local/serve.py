@@ -23,6 +23,7 @@ import uvicorn
 
 from registrail.errors import RegistrailError
 from registrail.local import sample
+from registrail.local.answers import AnswersProtocol
 from registrail.local.azurite import azurite
 from registrail.local.folder import lock
 from registrail.local.host import EVENT_GRID_PATH, host
@@ -111,6 +112,7 @@ def _serve(directory: Path, listener: socket.socket, url: str, where: str) -> No
     application = host(module.app, route_prefix=_route_prefix(directory), settings=os.environ, directory=directory)
     config = uvicorn.Config(
         application,
+        http=AnswersProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
