@@ -10,8 +10,8 @@ from registrail.ports import Journal
 PAGE: Final = 500
 """Events that are read at once: a page is in memory three times while it is taken apart, and webhooks wait."""
 
-MOST_EVENTS: Final = 3_000
-"""That are in memory at once: some six megabytes."""
+MOST_EVENTS: Final = 2_500
+"""That are in memory at once: some four megabytes."""
 
 
 async def stretches(  # noqa: PLR0913, PLR0917 - a part of the journal has that many ends

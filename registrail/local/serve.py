@@ -36,6 +36,10 @@ PORT = 7071
 _GRACE = 5
 """Seconds that requests under way get when the host ends."""
 
+_ACCEPTED_AT_ONCE = 8
+"""Connections that are accepted in one turn of the loop. libuv accepts one for each listening socket: of 200 that come
+at once to a busy host the last would wait for 200 turns, some half a second."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -145,7 +149,7 @@ async def _until_told(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end)
     filling = asyncio.create_task(_fill(url))
-    await server.serve(sockets=[listener])
+    await server.serve(sockets=[listener, *(listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1))])
     filling.cancel()
     try:
         with suppress(asyncio.CancelledError):

@@ -7,6 +7,7 @@ out if not: a strange user agent must not hide a push.
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -59,12 +60,12 @@ def part(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def required(parent: Mapping[str, Any], place: str, name: str) -> str:
-    """A text that identifies and must be there."""
+    """A text that identifies and must be there; it is in memory once, because many events have the same."""
     text = identity(parent, place, name)
     if text is None:
         message = f"{_path(place, name)} is missing"
         raise MalformedError(message, reason="not-an-event")
-    return text
+    return sys.intern(text)
 
 
 def identity(parent: Mapping[str, Any], place: str, name: str) -> str | None:
@@ -87,6 +88,12 @@ def description(parent: Mapping[str, Any], name: str) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return storable(value[:LONGEST_DESCRIPTION])
+
+
+def common(parent: Mapping[str, Any], name: str) -> str | None:
+    """A text that only describes, and is in memory once, because many events have the same."""
+    text = description(parent, name)
+    return None if text is None else sys.intern(text)
 
 
 def size(parent: Mapping[str, Any], name: str) -> int | None:

@@ -5,6 +5,7 @@ https://distribution.github.io/distribution/about/notifications/
 """
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -43,11 +44,11 @@ def read_event(
         occurred_at=payload.instant(body, "timestamp"),
         event_id=payload.description(body, "id"),
         request_id=payload.description(request, "id"),
-        method=payload.description(request, "method"),
-        address=payload.description(request, "addr"),
-        client=payload.description(request, "useragent"),
-        actor=payload.description(payload.part(body, "actor"), "name"),
-        media_type=payload.description(target, "mediaType"),
+        method=payload.common(request, "method"),
+        address=payload.common(request, "addr"),
+        client=payload.common(request, "useragent"),
+        actor=payload.common(payload.part(body, "actor"), "name"),
+        media_type=payload.common(target, "mediaType"),
         size=payload.size(target, "size"),
         url=payload.description(target, "url"),
         source=payload.description(source, "addr"),
@@ -64,7 +65,7 @@ def registry_name(query: Mapping[str, str], *candidates: str | None) -> str:
     """The hook's `?registry=`, else the first candidate that says something; host names know no case."""
     for candidate in (query.get("registry"), *candidates):
         if candidate and candidate.strip():
-            return payload.storable(candidate.strip()[:255]).lower()
+            return sys.intern(payload.storable(candidate.strip()[:255]).lower())
     return UNKNOWN_REGISTRY
 
 

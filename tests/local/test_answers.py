@@ -56,6 +56,7 @@ async def answer(app: ASGIApp, *requests: bytes) -> Recorder:
 
 
 async def test_head_and_body_leave_together() -> None:
+    """On one connection, an answer after the other."""
     recorder = await answer(ANSWER, *[b"GET / HTTP/1.1\r\nHost: registrail\r\n\r\n"] * 2)
     assert len(recorder.calls) == 2
     for call in recorder.calls:
@@ -64,17 +65,21 @@ async def test_head_and_body_leave_together() -> None:
 
 
 async def test_a_head_alone_does_not_wait() -> None:
+    """Nothing follows it."""
     recorder = await answer(ANSWER, b"HEAD / HTTP/1.1\r\nHost: registrail\r\n\r\n")
     assert recorder.calls[-1].endswith(b"\r\n\r\n")
 
 
 async def test_the_connection_is_closed_after_the_answer() -> None:
+    """HTTP/1.0 keeps none open."""
     recorder = await answer(ANSWER, b"GET / HTTP/1.0\r\n\r\n")
     assert b"".join(recorder.calls).endswith(b"\r\n\r\nhello")
     assert recorder.closed
 
 
 async def test_what_comes_in_pieces_leaves_in_pieces() -> None:
+    """In order, and not all at the end."""
+
     async def pieces():  # type: ignore[no-untyped-def]  # noqa: ANN202
         for number in range(3):
             yield f"piece {number}\n"
@@ -89,6 +94,8 @@ async def test_what_comes_in_pieces_leaves_in_pieces() -> None:
 
 
 async def test_who_waits_for_100_continue_gets_it_before_the_app_has_the_body() -> None:
+    """Else both would wait for ever."""
+
     async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         await PlainTextResponse(message["body"])(scope, receive, send)
@@ -101,6 +108,8 @@ async def test_who_waits_for_100_continue_gets_it_before_the_app_has_the_body() 
 
 @given(st.lists(st.binary(max_size=3) | st.just("turn"), max_size=12))
 def test_all_bytes_leave_in_order_and_none_waits_for_more_than_a_turn(steps: list[bytes | str]) -> None:
+    """Whatever is written when, and whenever it is closed."""
+
     async def run() -> None:
         recorder = Recorder()
         transport = PairingTransport(recorder, asyncio.get_running_loop())
@@ -120,6 +129,7 @@ def test_all_bytes_leave_in_order_and_none_waits_for_more_than_a_turn(steps: lis
 
 
 async def test_nothing_is_sent_to_a_side_that_has_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """It left before the turn was over."""
     recorder = Recorder()
     PairingTransport(recorder, asyncio.get_running_loop()).write(b"too late")
     recorder.close()
