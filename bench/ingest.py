@@ -44,12 +44,14 @@ REGISTRY = "benchmark.azurecr.io"
 ROUNDS = 11
 WARM_UP = 200
 ROOT = Path(__file__).parents[1]
-BEGIN = datetime.now(UTC) - timedelta(hours=2)
+EVENTS_A_DAY = 10_000
+BEGIN = datetime.now(UTC) - timedelta(days=40)
 
 
 def event(number: int) -> dict[str, object]:
-    """Make a distinct push; 100 a second."""
-    at = (BEGIN + timedelta(milliseconds=10 * number)).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    """Make a distinct push; 100 a second, until its day has as many as a large registry's."""
+    day, of_day = divmod(number, EVENTS_A_DAY)
+    at = (BEGIN + timedelta(days=day, milliseconds=10 * of_day)).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return {
         "id": f"{number:08x}-0000-4000-8000-000000000000",
         "timestamp": f"{at}{number % 1000:03}Z",
