@@ -1,6 +1,7 @@
 """Answers leave in one write, and all bytes in their order."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
@@ -80,7 +81,7 @@ async def test_the_connection_is_closed_after_the_answer() -> None:
 async def test_what_comes_in_pieces_leaves_in_pieces() -> None:
     """In order, and not all at the end."""
 
-    async def pieces():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    async def pieces() -> AsyncIterator[str]:
         for number in range(3):
             yield f"piece {number}\n"
             await asyncio.sleep(0)
