@@ -6,8 +6,9 @@ write at a time. In memory it is what tests run on.
 """
 
 import asyncio
-import base64
+import binascii
 import json
+import os
 import sqlite3
 import weakref
 from collections import deque
@@ -55,13 +56,22 @@ CREATE TABLE IF NOT EXISTS entities (
     PRIMARY KEY ("table", partition, row)
 ) WITHOUT ROWID
 """
-_NEW_VERSION: Final = "lower(hex(randomblob(8)))"
-_KEY: Final = '"table" = ? AND partition = ? AND row = ?'
-_INSERT: Final = (
-    f'INSERT INTO entities ("table", partition, row, version, properties) VALUES (?, ?, ?, {_NEW_VERSION}, ?)'
-)
-_MERGED: Final = "json_patch(entities.properties, excluded.properties)"
-_ON_CONFLICT: Final = 'ON CONFLICT ("table", partition, row) DO'
+_KEY: Final = '"table" = ?1 AND partition = ?2 AND row = ?3'
+_ADD: Final = """
+INSERT INTO entities ("table", partition, row, version, properties) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT ("table", partition, row) DO
+"""
+_INSERT: Final = f"{_ADD} NOTHING"
+_MERGE: Final = f"{_ADD} UPDATE SET version = ?4, properties = json_patch(entities.properties, ?5)"
+_REPLACE: Final = f"{_ADD} UPDATE SET version = ?4, properties = ?5"
+_UPDATE: Final = f"UPDATE entities SET version = ?4, properties = {{}} WHERE {_KEY} AND version = ?6"
+_MERGE_VERSION: Final = _UPDATE.format("json_patch(properties, ?5)")
+_REPLACE_VERSION: Final = _UPDATE.format("?5")
+_DELETE: Final = f"DELETE FROM entities WHERE {_KEY}"
+_DELETE_VERSION: Final = f"{_DELETE} AND version = ?4"
+# None of them returns anything: each step of a statement lets go of the interpreter's lock, and waits to get it back.
+
+_as_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
 
 _PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """Errors that may be over the next time: another process's turn, a disk that somebody tidies up."""
@@ -278,40 +288,25 @@ def _passes(error: sqlite3.Error) -> bool:
 
 def _apply(connection: sqlite3.Connection, key: tuple[str, str, str], operation: Operation, index: int) -> str | None:
     """Do one operation; the row's new version."""
-    if isinstance(operation, Delete):
-        _delete(connection, key, operation, index)
-        return None
-    properties = _encode(operation.properties)
+    version: str | None = None
     values: tuple[str, ...]
-    if isinstance(operation, Insert):
-        sql, values = f"{_INSERT} {_ON_CONFLICT} NOTHING RETURNING version", (*key, properties)
-    elif operation.version is None:
-        assigned = _MERGED if isinstance(operation, Merge) else "excluded.properties"
-        sql = (
-            f"{_INSERT} {_ON_CONFLICT} UPDATE SET version = excluded.version, properties = {assigned} RETURNING version"
-        )
-        values = (*key, properties)
+    if isinstance(operation, Delete):
+        sql, values = _DELETE, key
+        if operation.version is not None:
+            sql, values = _DELETE_VERSION, (*key, operation.version)
     else:
-        assigned = "json_patch(properties, ?)" if isinstance(operation, Merge) else "?"
-        sql = (
-            f"UPDATE entities SET version = {_NEW_VERSION}, properties = {assigned} "
-            f"WHERE {_KEY} AND version = ? RETURNING version"
-        )
-        values = (properties, *key, operation.version)
-    written = connection.execute(sql, values).fetchone()
-    if written is None:
+        version = os.urandom(8).hex()
+        values = (*key, version, _encode(operation.properties))
+        if isinstance(operation, Insert):
+            sql = _INSERT
+        elif operation.version is None:
+            sql = _MERGE if isinstance(operation, Merge) else _REPLACE
+        else:
+            sql = _MERGE_VERSION if isinstance(operation, Merge) else _REPLACE_VERSION
+            values = (*values, operation.version)
+    if connection.execute(sql, values).rowcount != 1:
         raise ConflictError(index)
-    return cast("str", written[0])
-
-
-def _delete(connection: sqlite3.Connection, key: tuple[str, str, str], operation: Delete, index: int) -> None:
-    sql = f"DELETE FROM entities WHERE {_KEY}"
-    if operation.version is None:
-        removed = connection.execute(sql, key)
-    else:
-        removed = connection.execute(f"{sql} AND version = ?", (*key, operation.version))
-    if removed.rowcount != 1:
-        raise ConflictError(index)
+    return version
 
 
 def _entity(partition: str, row: tuple[str, str, str], select: Sequence[str] | None = None) -> Entity:
@@ -320,15 +315,15 @@ def _entity(partition: str, row: tuple[str, str, str], select: Sequence[str] | N
 
 def _encode(properties: Properties) -> str:
     """JSON that people can read with `sqlite3` and `json_extract`; times and bytes as objects that say so."""
-
-    def encoded(value: Value) -> str | int | float | dict[str, str]:
+    columns: dict[str, str | float | dict[str, str]] = {}
+    for name, value in properties.items():
         if isinstance(value, Instant):
-            return {"time": value.isoformat()}
-        if isinstance(value, bytes):
-            return {"base64": base64.b64encode(value).decode()}
-        return value
-
-    return json.dumps({name: encoded(value) for name, value in properties.items()}, ensure_ascii=False, allow_nan=False)
+            columns[name] = {"time": value.isoformat()}
+        elif isinstance(value, bytes):
+            columns[name] = {"base64": binascii.b2a_base64(value, newline=False).decode()}
+        else:
+            columns[name] = value
+    return _as_json(columns)
 
 
 def _decode(text: str, select: Sequence[str] | None) -> Properties:
@@ -337,7 +332,7 @@ def _decode(text: str, select: Sequence[str] | None) -> Properties:
             return value
         if "time" in value:
             return read_instant(value["time"])
-        return base64.b64decode(value["base64"])
+        return binascii.a2b_base64(value["base64"])
 
     found = json.loads(text)
     names = found if select is None else [name for name in select if name in found]
