@@ -5,9 +5,9 @@ of a webhook need not wait for it.
 """
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -85,7 +85,7 @@ class UseCases:
 
 def system_clock() -> Instant:
     """Now, by this machine."""
-    return Instant.from_datetime(datetime.now(UTC))
+    return Instant.from_unix(time.time_ns())
 
 
 def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_clock) -> UseCases:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from registrail.errors import MalformedError, StorageError, TooLargeError, UnknownSenderError
 from registrail.events import Arrival, RegistryEvent
-from registrail.instants import Instant
+from registrail.instants import TICKS_PER_DAY, Instant
 from registrail.ports import Clock, Delivery, DeliveryLog, Journal, Marks, Outcome
 from registrail.senders.sender import Batch, Handshake, Request, Sender
 
@@ -25,6 +25,7 @@ EARLIEST: Final = Instant.parse("2013-01-01T00:00:00Z")
 
 AHEAD: Final = timedelta(days=1)
 """How far in the future a registry's clock may be."""
+_MOST_TICKS_AHEAD: Final = AHEAD.days * TICKS_PER_DAY
 
 RETRY_AFTER_SECONDS: Final = 10
 TICKS_PER_MILLISECOND: Final = 10_000
@@ -243,7 +244,7 @@ def _fate(result: _Result) -> dict[str, Any]:
 
 def with_plausible_time(event: RegistryEvent, now: Instant) -> RegistryEvent:
     """Forget a time that cannot be: long before registries existed, or beyond tomorrow."""
-    if event.occurred_at is None or EARLIEST <= event.occurred_at <= now.plus(AHEAD):
+    if event.occurred_at is None or EARLIEST.ticks <= event.occurred_at.ticks <= now.ticks + _MOST_TICKS_AHEAD:
         return event
     return replace(event, occurred_at=None)
 
@@ -254,9 +255,13 @@ def redacted(pairs: Mapping[str, str]) -> dict[str, str]:
     The platform repeats the request's whole address, key and all, in headers of its own (`x-original-url`).
     """
     return {
-        name: _REDACTED if _carries_credentials(name) else _IN_ADDRESS.sub(_without_credentials, value)
-        for name, value in pairs.items()
+        name: _REDACTED if _carries_credentials(name) else _redacted_address(value) for name, value in pairs.items()
     }
+
+
+def _redacted_address(text: str) -> str:
+    """Without the credentials among its parameters, if it has any."""
+    return _IN_ADDRESS.sub(_without_credentials, text) if "=" in text else text
 
 
 def _without_credentials(parameter: re.Match[str]) -> str:

@@ -23,6 +23,7 @@ _RFC3339 = re.compile(
 )
 
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
+_UNIX_EPOCH = (date(1970, 1, 1).toordinal() - 1) * TICKS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,6 +66,11 @@ class Instant:
         """Take over an aware `datetime`."""
         since = moment - _EPOCH
         return cls((since.days * 86_400 + since.seconds) * TICKS_PER_SECOND + since.microseconds * 10)
+
+    @classmethod
+    def from_unix(cls, nanoseconds: int) -> Self:
+        """Take over what `time.time_ns` counts."""
+        return cls(_UNIX_EPOCH + nanoseconds // 100)
 
     @classmethod
     def from_inverted(cls, text: str) -> Self:

@@ -236,7 +236,8 @@ def _request_datum(scope: Scope, parameters: Mapping[str, str], body: bytes) -> 
     """The request as the host hands it to the worker: what is given twice is joined with a comma."""
     headers = _joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     query = scope["query_string"].decode()
-    url = f"{scope['scheme']}://{URL(scope=scope).netloc}{scope['raw_path'].decode('ascii')}"
+    place = headers.get("host") or URL(scope=scope).netloc
+    url = f"{scope['scheme']}://{place}{scope['raw_path'].decode('ascii')}"
     return Datum(
         {
             "method": _text(scope["method"]),

@@ -10,8 +10,8 @@ class FieldsFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line, without a traceback."""
-        fields = (f"{name}={value!r}" for name, value in vars(record).items() if name not in _STANDARD)
-        return " ".join((super().formatMessage(record), *fields))
+        fields = [f"{name}={value!r}" for name, value in vars(record).items() if name not in _STANDARD]
+        return " ".join([super().formatMessage(record), *fields])
 
 
 def log_to_stderr() -> None:

@@ -15,6 +15,8 @@ from registrail.senders import payload
 UNKNOWN_REGISTRY: Final = "unknown"
 """For events that name no registry (legacy charts) and hooks without `?registry=`."""
 
+_NOT_OF_A_REGION: Final = re.compile("[^a-z0-9]")
+
 
 def read_event(
     body: Mapping[str, Any], *, place: str, query: Mapping[str, str], registry: str | None = None
@@ -71,4 +73,4 @@ def registry_name(query: Mapping[str, str], *candidates: str | None) -> str:
 
 def region_name(text: str | None) -> str | None:
     """A region as Azure writes it in resources: `West Europe` and `westeurope` are the same."""
-    return re.sub("[^a-z0-9]", "", (text or "")[:64].lower()) or None
+    return _NOT_OF_A_REGION.sub("", text[:64].lower()) or None if text else None

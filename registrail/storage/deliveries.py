@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import json
 import math
 import re
 import zlib
@@ -14,6 +13,7 @@ from registrail.ports import GLANCED, MOST_DAYS, Delivery, DeliveryPage, LoggedD
 from registrail.storage import keys
 from registrail.storage.catalog import Catalog
 from registrail.storage.entities import joined, split
+from registrail.storage.rowjson import ascii_json, read_json
 from registrail.storage.store import Entity, EntityStore, Replace, Value, delete_range
 
 TABLE: Final = "deliveries"
@@ -35,7 +35,6 @@ _BEHIND: Final = "~~"
 """Put behind a countdown, it makes the end of a range that all names of its day lie in."""
 _GZIP: Final = 16
 """Added to the bits of the window: the format."""
-_as_json: Final = json.JSONEncoder(check_circular=False).encode
 
 
 class EntityDeliveries:
@@ -155,17 +154,17 @@ def _gzip(body: bytes) -> bytes:
 
 def _json(pairs: Mapping[str, str]) -> str:
     """An object with as many of the pairs as a property holds."""
-    whole = _as_json(dict(pairs))
+    whole = ascii_json(dict(pairs))
     if len(whole) <= LONGEST_TEXT:
         return whole
     fitting: dict[str, str] = {}
     room = LONGEST_TEXT
     for name, value in pairs.items():
-        length = len(_as_json({name: value}))
+        length = len(ascii_json({name: value}))
         if length <= room:
             room -= length
             fitting[name] = value
-    return _as_json(fitting)
+    return ascii_json(fitting)
 
 
 def _delivery(sender: str, entity: Entity, most: float = math.inf) -> Delivery:
@@ -177,8 +176,8 @@ def _delivery(sender: str, entity: Entity, most: float = math.inf) -> Delivery:
         received_at=columns["received_at"],
         method=columns["method"],
         path=columns["path"],
-        headers=json.loads(columns["headers"]),
-        query=json.loads(columns["query"]),
+        headers=read_json(columns["headers"]),
+        query=read_json(columns["query"]),
         body=b"" if columns["body_bytes"] > most else gzip.decompress(joined("body", columns)),
         body_bytes=columns["body_bytes"],
         outcome=cast("Outcome", columns["outcome"]),

@@ -9,13 +9,13 @@ Sources:
 """
 
 import binascii
-import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
 from registrail.instants import Instant
+from registrail.storage.rowjson import ascii_json
 from registrail.storage.store import Entity, Guid, Properties, Value
 
 _TYPE: Final = "@odata.type"
@@ -25,14 +25,14 @@ _DIGITS: Final = 9
 _Plain = str | bool
 """What JSON says by itself; a Guid, which it does not, is read as one."""
 
-_as_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-
 
 def to_json(partition: str, row: str, properties: Properties) -> str:
     """The JSON of an entity, in ASCII."""
     columns: dict[str, str | bool | float] = {"PartitionKey": partition, "RowKey": row}
     for name, value in properties.items():
-        if isinstance(value, Guid):
+        if type(value) is str:  # as most are
+            columns[name] = value
+        elif isinstance(value, Guid):
             columns[name + _TYPE], columns[name] = "Edm.Guid", value
         elif isinstance(value, _Plain):
             columns[name] = value
@@ -44,7 +44,7 @@ def to_json(partition: str, row: str, properties: Properties) -> str:
             columns[name + _TYPE], columns[name] = "Edm.Binary", binascii.b2a_base64(value, newline=False).decode()
         else:
             columns[name + _TYPE], columns[name] = "Edm.Double", value
-    return _as_json(columns)
+    return ascii_json(columns)
 
 
 def from_json(raw: dict[str, Any]) -> Entity:

@@ -7,7 +7,6 @@ write at a time. In memory it is what tests run on.
 
 import asyncio
 import binascii
-import json
 import os
 import sqlite3
 import weakref
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from registrail.errors import (
     ConflictError,
@@ -29,6 +28,7 @@ from registrail.errors import (
 )
 from registrail.instants import Instant
 from registrail.storage.edm import read_instant
+from registrail.storage.rowjson import read_json, readable_json
 from registrail.storage.store import (
     Delete,
     Entity,
@@ -70,8 +70,6 @@ _REPLACE_VERSION: Final = _UPDATE.format("?5")
 _DELETE: Final = f"DELETE FROM entities WHERE {_KEY}"
 _DELETE_VERSION: Final = f"{_DELETE} AND version = ?4"
 # None of them returns anything: each step of a statement lets go of the interpreter's lock, and waits to get it back.
-
-_as_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False).encode
 
 _PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """Errors that may be over the next time: another process's turn, a disk that somebody tidies up."""
@@ -323,7 +321,7 @@ def _encode(properties: Properties) -> str:
             columns[name] = {"base64": binascii.b2a_base64(value, newline=False).decode()}
         else:
             columns[name] = value
-    return _as_json(columns)
+    return readable_json(columns)
 
 
 def _decode(text: str, select: Sequence[str] | None) -> Properties:
@@ -334,6 +332,6 @@ def _decode(text: str, select: Sequence[str] | None) -> Properties:
             return read_instant(value["time"])
         return binascii.a2b_base64(value["base64"])
 
-    found = json.loads(text)
+    found = read_json(text)
     names = found if select is None else [name for name in select if name in found]
     return {name: decoded(found[name]) for name in names}

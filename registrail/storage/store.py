@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Final, Protocol, TypedDict, Unpack
 
 from registrail.errors import ConflictError
@@ -152,9 +153,14 @@ def check_operations(operations: Sequence[Operation]) -> None:
 
 def commits(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
     """Cut many operations into pieces that fit into one commit each, and take no more of them than a piece needs."""
+    remaining = iter(operations)
+    beginning = list(islice(remaining, 2))
+    if len(beginning) == 1:  # as of most requests: nothing to weigh
+        yield beginning
+        return
     piece: list[Operation] = []
     size = 0
-    for operation in operations:
+    for operation in chain(beginning, remaining):
         weight = 0 if isinstance(operation, Delete) else estimate(operation.properties)
         if piece and (len(piece) == MOST_OPERATIONS or size + weight > MOST_BYTES):
             yield piece

@@ -8,7 +8,6 @@ Sources:
     https://learn.microsoft.com/rest/api/storageservices/payload-format-for-table-service-operations
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from registrail.storage import edm
+from registrail.storage.rowjson import read_json
 from registrail.storage.store import Delete, Entity, Insert, Merge, Operation
 
 VERSION: Final = "2019-02-02"
@@ -173,7 +173,7 @@ def rows(answer: Answer) -> Rows | Failure:
     if answer.status != 200:  # noqa: PLR2004 - OK
         return failure(answer)
     try:
-        entities = [edm.from_json(raw) for raw in json.loads(answer.body)["value"]]
+        entities = [edm.from_json(raw) for raw in read_json(answer.body)["value"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Failure(answer.status, UNREADABLE, f"not the JSON of entities: {error!r}")
     return Rows(entities, continuation(answer))
@@ -191,7 +191,7 @@ def entity(answer: Answer) -> Entity | Failure:
     if answer.status != 200:  # noqa: PLR2004 - OK
         return failure(answer)
     try:
-        return edm.from_json(json.loads(answer.body))
+        return edm.from_json(read_json(answer.body))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Failure(answer.status, UNREADABLE, f"not the JSON of an entity: {error!r}")
 
@@ -203,7 +203,7 @@ def failure(answer: Answer) -> Failure:
     """
     code = answer.headers.get("x-ms-error-code", "")
     try:
-        error = json.loads(answer.body)["odata.error"]
+        error = read_json(answer.body)["odata.error"]
         return Failure(answer.status, str(error["code"]), str(error["message"]["value"]).partition("\n")[0])
     except (ValueError, KeyError, TypeError):
         if answer.status < 300:  # noqa: PLR2004 - a success, but not the one we asked for
