@@ -4,7 +4,7 @@ Receiving is put together at once; everything else is imported when somebody fir
 of a webhook need not wait for it.
 """
 
-import secrets
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,13 +91,14 @@ def system_clock() -> Instant:
 def use_cases(store: EntityStore, settings: Settings, clock: Clock = system_clock) -> UseCases:
     """Build the use cases. No I/O."""
     catalog = Catalog(store)
+    ids = random.Random()  # noqa: S311 - no secret; each process has a seed of its own
     ingest = Ingest(
         senders=senders(keep_pulls=settings.keep_pulls, keep_blobs=settings.keep_blobs),
         journal=EntityJournal(store, catalog),
         marks=EntityMarks(store),
         deliveries=EntityDeliveries(store, catalog),
         clock=clock,
-        new_id=lambda sender, received_at: delivery_id(sender, received_at, secrets.token_hex(6)),
+        new_id=lambda sender, received_at: delivery_id(sender, received_at, f"{ids.getrandbits(48):012x}"),
         max_body_bytes=settings.max_body_bytes,
     )
 

@@ -1,9 +1,9 @@
 """`receive_hook`: where registries and Event Grid post what happened."""
 
-import json
 from urllib.parse import urlsplit
 
 import azure.functions as func
+import orjson
 
 from registrail.errors import UnknownSenderError
 from registrail.ingest import Ingest, Receipt
@@ -44,7 +44,7 @@ def blueprint(ingest: Ingest) -> func.Blueprint:
 
 def _response(receipt: Receipt) -> func.HttpResponse:
     return func.HttpResponse(
-        json.dumps(receipt.answer) if receipt.answer is not None else b"",
+        orjson.dumps(receipt.answer) if receipt.answer is not None else b"",
         status_code=receipt.status,
         headers=dict(receipt.headers),
         mimetype="application/problem+json" if receipt.problem else "application/json",

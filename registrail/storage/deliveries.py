@@ -6,6 +6,7 @@ import math
 import re
 import zlib
 from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from registrail.instants import LAST_TICK, Instant
@@ -46,7 +47,7 @@ class EntityDeliveries:
 
     def record(self, delivery: Delivery) -> Awaitable[None]:
         """Begin to write one row."""
-        return asyncio.ensure_future(self._record(delivery))
+        return asyncio.create_task(self._record(delivery))
 
     async def _record(self, delivery: Delivery) -> None:
         day = delivery.received_at.day
@@ -107,6 +108,7 @@ def _countdown(day: str) -> str:
     return f"{99_999_999 - int(day.replace('-', '')):08d}"
 
 
+@lru_cache(maxsize=1000)
 def _name(sender: str, day: str) -> str:
     """A sender's day in the catalog: the newest comes first."""
     return keys.join(_countdown(day), day, keys.encode(sender))

@@ -76,6 +76,7 @@ def if_cut(name: str, text: str, longest: int = LONGEST_PART) -> dict[str, str]:
     return {name: text} if is_cut(text, longest) else {}
 
 
+@lru_cache(maxsize=1000)
 def event_partition(registry: str, day: str) -> str:
     """Of the table `events`; `day` is `YYYY-MM-DD` or `undated`."""
     return join(encode(registry), day)
@@ -124,6 +125,7 @@ def activity_row(grain: str, repository: str | None, period: str) -> str:
     return join(grain, ALL if repository is None else encode(repository), period)
 
 
+@lru_cache(maxsize=1000)
 def delivery_partition(sender: str, day: str) -> str:
     """Of the table `deliveries`."""
     return join(encode(sender), day)

@@ -34,6 +34,14 @@ def test_agrees_with_datetime(moment: datetime) -> None:
     assert (instant.to_datetime(), instant.isoformat()[:19]) == (moment, moment.isoformat()[:19])
 
 
+@given(st.integers(0, 4_102_444_800 * 10**9))
+def test_agrees_with_the_clock_of_unix(nanoseconds: int) -> None:
+    """Nanoseconds since 1970 are the same instant, cut to 100 ns."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    whole = Instant.from_datetime(datetime.fromtimestamp(seconds, UTC))
+    assert Instant.from_unix(nanoseconds).ticks - whole.ticks == rest // 100
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -345,13 +345,14 @@ histories = st.lists(
 
 
 def build(history: Sequence[Any]) -> list[RecordedEvent]:
-    """Turn gaps into times; oldest first."""
-    events: list[RecordedEvent] = []
+    """Turn gaps into times; oldest first, each event once, as in the journal: its media type is no part of its id."""
+    events: dict[str, RecordedEvent] = {}
     second = 0.0
     for gap, (number, tag, media_type, repository, action) in history:
         second += gap
-        events.append(push(second, number, tag, media_type, repository=repository, action=action))
-    return events
+        event = push(second, number, tag, media_type, repository=repository, action=action)
+        events[event.id] = event
+    return list(events.values())
 
 
 @given(histories, st.data())
