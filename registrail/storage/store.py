@@ -147,7 +147,7 @@ def check_operations(operations: Sequence[Operation]) -> None:
     if not 1 <= len(operations) <= MOST_OPERATIONS:
         message = f"a commit has 1 to {MOST_OPERATIONS} operations, not {len(operations)}"
         raise ValueError(message)
-    if len({operation.row for operation in operations}) != len(operations):
+    if len(operations) > 1 and len({operation.row for operation in operations}) != len(operations):
         raise ValueError("a commit has at most one operation on each row")
 
 
@@ -173,11 +173,10 @@ def commits(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
 
 def estimate(properties: Properties) -> int:
     """An upper bound of the bytes that properties take in a request."""
-    size = 512
-    for name, value in properties.items():
-        size += 64 + len(name)
+    size = 512 + 64 * len(properties) + sum(map(len, properties))
+    for value in properties.values():
         if isinstance(value, str):
-            size += 6 * len(value) if not value.isascii() else 2 * len(value)
+            size += 2 * len(value) if value.isascii() else 6 * len(value)
         elif isinstance(value, bytes):
             size += 4 * len(value) // 3
     return size
