@@ -36,7 +36,7 @@ PORT = 7071
 _GRACE = 5
 """Seconds that requests under way get when the host ends."""
 
-_ACCEPTED_AT_ONCE = 8
+_ACCEPTED_AT_ONCE = 16
 """Connections that are accepted in one turn of the loop. libuv accepts one for each listening socket: of 200 that come
 at once to a busy host the last would wait for 200 turns, some half a second."""
 
