@@ -22,7 +22,6 @@ from typing import Final, TypeVar
 from registrail.errors import (
     ConflictError,
     RegistrailError,
-    StorageError,
     StorageRefusedError,
     StorageUnavailableError,
 )
@@ -201,11 +200,12 @@ class SqliteStore:
         if not commits:
             return
         try:
+            outcomes: Sequence[Sequence[str | None] | Exception]
             outcomes = self._run(lambda connection: _together(connection, commits))
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, these callers must hear it or wait for ever
             outcomes = [copy(error) for _ in commits]
         for commit, outcome in zip(commits, outcomes, strict=True):
-            if isinstance(outcome, RegistrailError):
+            if isinstance(outcome, Exception):
                 commit.done.set_exception(outcome)
             else:
                 commit.done.set_result(outcome)

@@ -3,6 +3,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,15 @@ async def test_a_full_disk(file: SqliteStore) -> None:
             await file.commit("t", "p", [Merge("first", {}), Merge("large", {"body": bytes(1_000_000)})])
     await file.commit("t", "p", [Merge("small", {"n": 1})])
     assert [entity.row for entity in (await file.scan("t", "p")).entities] == ["small"]
+
+
+async def test_what_is_no_value_is_an_error(file: SqliteStore) -> None:
+    """A caller that writes what no row can hold hears it at once, and the next one is not disturbed."""
+    nothing: Any = object()
+    with pytest.raises(TypeError):
+        await asyncio.wait_for(file.commit("t", "p", [Merge("row", {"n": nothing})]), 5)
+    await file.commit("t", "p", [Merge("row", {"n": 1})])
+    assert [entity.properties for entity in (await file.scan("t", "p")).entities] == [{"n": 1}]
 
 
 async def test_the_settings_choose_the_engine(path: str) -> None:
