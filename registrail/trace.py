@@ -13,6 +13,7 @@ may come in any order and any number of times. What makes that safe:
 import asyncio
 import itertools
 import logging
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -29,6 +30,10 @@ from registrail.timeline import takes_part
 AT_ONCE: Final = 4
 """Repositories that are traced at once; each reads some rows at a time, and webhooks wait behind them."""
 ATTEMPTS: Final = 16
+SHORTEST_PAUSE: Final = 0.005
+LONGEST_PAUSE: Final = 0.5
+"""Seconds between attempts, at most and at random; 5 at most for all of them. Whoever folds many slots of a repository
+commits one after the other, and without pauses another one lost against each of these."""
 UNANSWERED: Final = 1
 """The last attempt, from 0, after which a commit without an answer is tried again."""
 
@@ -89,6 +94,7 @@ class Trace:
                 if isinstance(error, StorageUnavailableError) and attempt > UNANSWERED:
                     raise
                 left = left[done:]
+                await asyncio.sleep(random.uniform(0, min(SHORTEST_PAUSE * 2**attempt, LONGEST_PAUSE)))  # noqa: S311
                 continue
             if await self._mark(registry, strand):
                 kept.keep(strand)

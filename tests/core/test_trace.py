@@ -1,6 +1,7 @@
 """Tracing: whatever the order in which events come, and however often, the history is what it should be."""
 
 import random
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from bench.counting import CountingStore
 from registrail.activity import Effect
+from registrail.errors import ConflictError
 from registrail.events import RecordedEvent, RegistryEvent, content_hash
 from registrail.instants import Instant
 from registrail.names import Names
@@ -20,7 +22,7 @@ from registrail.storage.history import TABLE, EntityHistory
 from registrail.storage.history_lists import EntityHistoryLists
 from registrail.storage.marks import EntityMarks
 from registrail.storage.sqlite import SqliteStore
-from registrail.storage.store import Replace, scan_all
+from registrail.storage.store import Operation, Replace, scan_all
 from registrail.strands import Strands
 from registrail.timeline import time_of
 from registrail.trace import Trace
@@ -344,3 +346,23 @@ async def test_a_slot_traced_again_changes_nothing(count: int) -> None:
     await recorder.take(events)
     assert await recorder.rows() == before
     assert recorder.effects == effects
+
+
+class Contested(SqliteStore):
+    """A store in memory where, for some time, somebody else has always just written the repository's row."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__(":memory:")
+        self.until = until
+
+    async def commit(self, table: str, partition: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        if table == TABLE and time.monotonic() < self.until:
+            raise ConflictError(0)
+        return await super().commit(table, partition, operations)
+
+
+async def test_who_always_comes_second_waits_until_the_others_have_done() -> None:
+    """A fold of many slots writes a repository again and again; another one gets its turn when that is over."""
+    recorder = Recorder(Contested(time.monotonic() + 0.3))
+    await recorder.take([recorded(0, tag="v1", digest="sha256:1")])
+    assert timeline(await recorder.rows(), "v1") == [("created", "sha256:1", None)]
