@@ -13,7 +13,6 @@ may come in any order and any number of times. What makes that safe:
 import asyncio
 import itertools
 import logging
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,6 +20,7 @@ from typing import Final
 from registrail.activity import Effect
 from registrail.errors import ConflictError, StorageUnavailableError
 from registrail.events import RecordedEvent, oldest_first
+from registrail.pauses import pauses
 from registrail.ports import Marks
 from registrail.projections import History
 from registrail.strand import Strand
@@ -30,10 +30,10 @@ from registrail.timeline import takes_part
 AT_ONCE: Final = 4
 """Repositories that are traced at once; each reads some rows at a time, and webhooks wait behind them."""
 ATTEMPTS: Final = 16
-SHORTEST_PAUSE: Final = 0.005
+FIRST_PAUSE: Final = 0.005
 LONGEST_PAUSE: Final = 0.5
-"""Seconds between attempts, at most and at random; 5 at most for all of them. Whoever folds many slots of a repository
-commits one after the other, and without pauses another one lost against each of these."""
+"""Seconds between attempts, 2 to 5 for all of them. Whoever folds many slots of a repository commits one after the
+other, and without pauses another one lost against each of these."""
 UNANSWERED: Final = 1
 """The last attempt, from 0, after which a commit without an answer is tried again."""
 
@@ -78,7 +78,7 @@ class Trace:
         """Add the events of one repository, as many to a commit as fit."""
         left = oldest_first(events)
         effects: dict[str, Effect] = {}
-        for attempt in range(ATTEMPTS):
+        for attempt, pause in zip(range(ATTEMPTS), pauses(FIRST_PAUSE, LONGEST_PAUSE), strict=False):
             strand = kept.take(repository) or await Strand.open(self.history, registry, repository)
             await strand.prepare(left)
             done = 0
@@ -94,7 +94,7 @@ class Trace:
                 if isinstance(error, StorageUnavailableError) and attempt > UNANSWERED:
                     raise
                 left = left[done:]
-                await asyncio.sleep(random.uniform(0, min(SHORTEST_PAUSE * 2**attempt, LONGEST_PAUSE)))  # noqa: S311
+                await asyncio.sleep(pause)
                 continue
             if await self._mark(registry, strand):
                 kept.keep(strand)

@@ -3,11 +3,11 @@
 from urllib.parse import urlsplit
 
 import azure.functions as func
-import orjson
 
 from registrail.errors import UnknownSenderError
 from registrail.ingest import Ingest, Receipt
 from registrail.senders.sender import Request
+from registrail.storage.rowjson import ascii_json
 
 
 def blueprint(ingest: Ingest) -> func.Blueprint:
@@ -44,7 +44,7 @@ def blueprint(ingest: Ingest) -> func.Blueprint:
 
 def _response(receipt: Receipt) -> func.HttpResponse:
     return func.HttpResponse(
-        orjson.dumps(receipt.answer) if receipt.answer is not None else b"",
+        ascii_json(receipt.answer) if receipt.answer is not None else b"",
         status_code=receipt.status,
         headers=dict(receipt.headers),
         mimetype="application/problem+json" if receipt.problem else "application/json",

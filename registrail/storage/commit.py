@@ -42,7 +42,6 @@ TURNS: Final = 3
 """Of the event loop between transactions: requests that have arrived meanwhile are read and join the next one."""
 
 Write = Merge | Replace
-_WRITES: Final = (Merge, Replace)
 
 
 @dataclass(eq=False, slots=True)
@@ -114,7 +113,7 @@ class GroupCommit:
             StorageUnavailableError: also when too many writes are waiting.
         """
         check_operations(operations)
-        writes = [operation for operation in operations if isinstance(operation, _WRITES) and operation.version is None]
+        writes = [operation for operation in operations if isinstance(operation, Write) and operation.version is None]
         if len(writes) != len(operations):
             return await self._store.commit(table, partition, operations)
         if self._waiting + len(writes) > self._most_waiting:

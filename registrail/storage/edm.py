@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from registrail.instants import Instant
-from registrail.storage.rowjson import ascii_json
+from registrail.storage.rowjson import ascii_json, finite
 from registrail.storage.store import Entity, Guid, Properties, Value
 
 _TYPE: Final = "@odata.type"
@@ -43,7 +43,7 @@ def to_json(partition: str, row: str, properties: Properties) -> str:
         elif isinstance(value, bytes):
             columns[name + _TYPE], columns[name] = "Edm.Binary", binascii.b2a_base64(value, newline=False).decode()
         else:
-            columns[name + _TYPE], columns[name] = "Edm.Double", value
+            columns[name + _TYPE], columns[name] = "Edm.Double", finite(value)
     return ascii_json(columns)
 
 

@@ -16,7 +16,6 @@ Source: https://learn.microsoft.com/rest/api/storageservices/table-service-error
 import asyncio
 import base64
 import hmac
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -29,6 +28,7 @@ from azure.core.credentials import AccessToken, AzureNamedKeyCredential, AzureSa
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
+from registrail.pauses import pauses
 from registrail.storage.wire import UNREADABLE, Answer, Failure, Request
 
 if TYPE_CHECKING:
@@ -54,14 +54,6 @@ NO_TOKEN: Final = "NoToken"  # noqa: S105 - the name of an error
 _LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
 _NOT_DONE: Final = frozenset({429, 503})
 _LATER_CODES: Final = frozenset({NOT_SENT, NO_ANSWER, NO_TOKEN, UNREADABLE, "TableBeingDeleted", "TableNotFound"})
-
-
-def pauses() -> Iterator[float]:
-    """Seconds between tries: half to all of 0.2, 0.4 … 4, at random, so that many callers do not return at once."""
-    longest = 0.2
-    while True:
-        yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret
-        longest = min(2 * longest, 4.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,13 @@ library does it.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-_in_ascii: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_in_ascii: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def ascii_json(columns: Mapping[str, Any]) -> str:
@@ -27,6 +28,18 @@ def readable_json(columns: Mapping[str, Any]) -> str:
         return orjson.dumps(columns).decode()
     except orjson.JSONEncodeError:
         return _in_ascii(columns)
+
+
+def finite(number: float) -> float:
+    """The number.
+
+    Raises:
+        ValueError: JSON cannot say it, and orjson would write null: NaN, or infinite.
+    """
+    if not math.isfinite(number):
+        message = f"{number} is no JSON value"
+        raise ValueError(message)
+    return number
 
 
 def read_json(text: str | bytes) -> Any:  # noqa: ANN401 - the caller knows what was written

@@ -27,7 +27,7 @@ from registrail.errors import (
 )
 from registrail.instants import Instant
 from registrail.storage.edm import read_instant
-from registrail.storage.rowjson import read_json, readable_json
+from registrail.storage.rowjson import finite, read_json, readable_json
 from registrail.storage.store import (
     Delete,
     Entity,
@@ -320,7 +320,7 @@ def _encode(properties: Properties) -> str:
         elif isinstance(value, bytes):
             columns[name] = {"base64": binascii.b2a_base64(value, newline=False).decode()}
         else:
-            columns[name] = value
+            columns[name] = finite(value) if isinstance(value, float) else value
     return readable_json(columns)
 
 

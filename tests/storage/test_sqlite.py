@@ -146,6 +146,8 @@ async def test_what_is_no_value_is_an_error(file: SqliteStore) -> None:
     nothing: Any = object()
     with pytest.raises(TypeError):
         await asyncio.wait_for(file.commit("t", "p", [Merge("row", {"n": nothing})]), 5)
+    with pytest.raises(ValueError, match="nan is no JSON value"):
+        await asyncio.wait_for(file.commit("t", "p", [Merge("row", {"n": float("nan")})]), 5)
     await file.commit("t", "p", [Merge("row", {"n": 1})])
     assert [entity.properties for entity in (await file.scan("t", "p")).entities] == [{"n": 1}]
 

@@ -18,7 +18,8 @@ from azure.data.tables import AccountSasPermissions, ResourceTypes, generate_acc
 
 from registrail.errors import ConflictError, StorageRefusedError, StorageUnavailableError
 from registrail.instants import Instant
-from registrail.storage.line import Patience, pauses
+from registrail.pauses import pauses
+from registrail.storage.line import Patience
 from registrail.storage.store import Delete, Insert, Merge, Operation, Replace
 from registrail.storage.tables import TablesStore, with_connection_string
 from registrail.storage.wire import Request, Rows

@@ -321,6 +321,13 @@ def test_a_row_is_read_as_it_was_written(partition: str, row: str, properties: d
         assert type(found.entities[0].properties[name]) is type(value)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_cannot_say_is_an_error(number: float) -> None:
+    """It is not written as null, which would be no value."""
+    with pytest.raises(ValueError, match=f"{number} is no JSON value"):
+        edm.to_json("p", "r", {"n": number})
+
+
 @given(KEYS, KEYS)
 def test_paths_are_sent_as_they_are_signed(partition: str, row: str) -> None:
     """What aiohttp makes of a URL has the same path, and its query means the same."""
